@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// LibTorch is found through one git-ignored folder of symbolic links, `.libtorch/`, which `make setup` fills:
+// `.libtorch/torch` is the PyTorch package (include/, lib/), `.libtorch/nvidia` the wheels beside it, if any.
+let libtorch = "\(Context.packageDirectory)/.libtorch"
+
+// Warnings are errors in every target of ours.
+let swift: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+// -O2 also in debug builds: kernels at -O0 make tests minutes long.
+let native = ["-O2", "-Wall", "-Wextra", "-Werror"]
+
+// Torch's headers are system headers (their warnings are not ours), hence -isystem through unsafe flags.
+let torchHeaders = [
+  "-isystem", "\(libtorch)/torch/include",
+  "-isystem", "\(libtorch)/torch/include/torch/csrc/api/include",
+]
+
+// The run-time path lets the built binaries find LibTorch without LD_LIBRARY_PATH.
+let torchLibraries: [LinkerSetting] = [
+  .unsafeFlags([
+    "-L\(libtorch)/torch/lib",
+    "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/torch/lib",
+  ]),
+  .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("m", .when(platforms: [.linux])),
+]
+
+let package = Package(
+  name: "Ganglion",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Ganglion", targets: ["Torch"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
+    .target(name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])]),
+    // The plain-C interface over LibTorch; the only files that include torch headers.
+    .target(
+      name: "CTorch", dependencies: ["CScan"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
+      linkerSettings: torchLibraries),
+    .target(name: "Torch", dependencies: ["CTorch"], swiftSettings: swift),
+    // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
+    .target(
+      name: "CImage", cSettings: [.unsafeFlags(native)],
+      linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+    .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift),
+    .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)
