@@ -43,19 +43,11 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
-    // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
-    .target(name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", dependencies: ["CScan"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
+      name: "CTorch", cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
     .target(name: "Torch", dependencies: ["CTorch"], swiftSettings: swift),
-    // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
-    .target(
-      name: "CImage", cSettings: [.unsafeFlags(native)],
-      linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
-    .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift),
-    .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

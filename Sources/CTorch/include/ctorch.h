@@ -1,0 +1,138 @@
+// Plain-C interface over LibTorch. A `ct_tensor` owns one reference of a tensor; whoever receives one from a
+// function here releases it. Every entry catches every C++ exception: a null handle or a non-zero status means
+// failure, and `ct_last_error` holds the sentence of this thread's last one.
+#ifndef CTORCH_H
+#define CTORCH_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma clang assume_nonnull begin
+
+typedef struct ct_tensor_s *ct_tensor;
+typedef struct ct_operator_s *ct_operator;
+typedef struct ct_generator_s *ct_generator;
+
+// ---- errors
+const char *ct_last_error(void);
+void ct_set_last_error(const char *message);
+
+// An error scope of this thread: the first failure is kept, later tensor operations return a poisoned tensor
+// (one NaN) without running, until the scope is left.
+void ct_scope_enter(void);
+// Leaves the innermost scope; returns its first failure (to be freed with free()) or null.
+char *_Nullable ct_scope_leave(void);
+bool ct_scope_active(void);
+bool ct_scope_failed(void);
+void ct_scope_fail(const char *message);
+
+// ---- life of a handle
+void ct_release(ct_tensor tensor);
+ct_tensor ct_retain(ct_tensor tensor);
+ct_tensor _Nullable ct_poisoned(void);
+
+// ---- description of a tensor
+int32_t ct_rank(ct_tensor tensor);
+int64_t ct_size(ct_tensor tensor, int32_t dimension);
+int64_t ct_stride(ct_tensor tensor, int32_t dimension);
+int64_t ct_count(ct_tensor tensor);
+int32_t ct_dtype(ct_tensor tensor);
+int32_t ct_device_type(ct_tensor tensor);
+int32_t ct_device_index(ct_tensor tensor);
+bool ct_is_contiguous(ct_tensor tensor, int32_t memory_format);
+bool ct_is_same(ct_tensor a, ct_tensor b);
+
+// ---- values in and out
+ct_tensor _Nullable ct_from_bytes(const void *_Nullable bytes, const int64_t *_Nullable sizes, int32_t rank, int32_t dtype);
+// Copies the elements of a CPU tensor, in row-major order whatever its strides, into `bytes` of exactly `length` bytes.
+int32_t ct_copy_out(ct_tensor tensor, void *_Nullable bytes, int64_t length);
+// The address of the first element of a CPU tensor, valid while the tensor lives.
+void *_Nullable ct_data(ct_tensor tensor);
+int32_t ct_item(ct_tensor tensor, double *out);
+int32_t ct_item_int(ct_tensor tensor, int64_t *out);
+
+// ---- operators, by schema name
+enum {
+  CT_DEFAULT = 0, CT_NONE = 1, CT_TENSOR = 2, CT_INT = 3, CT_DOUBLE = 4, CT_BOOL = 5, CT_INTS = 6, CT_DOUBLES = 7,
+  CT_BOOLS = 8, CT_TENSORS = 9, CT_OPTIONAL_TENSORS = 10, CT_STRING = 11, CT_DEVICE = 12, CT_GENERATOR = 13,
+};
+typedef union {
+  int64_t integer;
+  double real;
+  const void *_Nullable pointer;
+} ct_payload;
+typedef struct {
+  int32_t tag;
+  int32_t count;
+  ct_payload value;
+} ct_value;
+
+ct_operator _Nullable ct_find_operator(const char *name, const char *overload);
+// Runs an operator. Returns the number of results, written to `results`, or -1. A list of tensors comes back as
+// CT_TENSORS with a malloc'ed array of owned handles.
+int32_t ct_call(ct_operator op, const ct_value *_Nullable arguments, int32_t count, ct_value *results, int32_t capacity);
+
+// ---- random numbers
+ct_generator _Nullable ct_generator_create(uint64_t seed, int32_t device_type, int32_t device_index);
+void ct_generator_release(ct_generator generator);
+int32_t ct_generator_seed(ct_generator generator, uint64_t seed);
+
+// ---- autograd
+int32_t ct_set_requires_grad(ct_tensor tensor, bool value);
+bool ct_requires_grad(ct_tensor tensor);
+bool ct_is_leaf(ct_tensor tensor);
+ct_tensor _Nullable ct_grad(ct_tensor tensor);
+int32_t ct_set_grad(ct_tensor tensor, ct_tensor _Nullable gradient);
+int32_t ct_backward(ct_tensor tensor, ct_tensor _Nullable gradient, bool retain_graph);
+// Gradients of `outputs` with respect to `inputs`; a null entry means "no gradient".
+int32_t ct_gradients(
+    const ct_tensor _Nonnull *_Nonnull outputs, int32_t output_count, const ct_tensor _Nullable *_Nullable seeds, const ct_tensor _Nonnull *_Nonnull inputs,
+    int32_t input_count, bool retain_graph, bool create_graph, ct_tensor _Nullable *_Nonnull results);
+bool ct_grad_enabled(void);
+void ct_set_grad_enabled(bool enabled);
+
+// A differentiable function whose backward is a callback. It reads `gradients` (borrowed; null: no gradient reached
+// that output), writes owned handles or null to `results`, and returns 0, or -1 after `ct_set_last_error`.
+typedef int32_t (*ct_backward_fn)(
+    void *context, const ct_tensor _Nullable *_Nonnull gradients, int32_t gradient_count,
+    ct_tensor _Nullable *_Nonnull results, int32_t result_count);
+typedef void (*ct_context_free_fn)(void *context);
+// Makes `results` the `outputs` with a history of that function of `inputs`; takes over `context`.
+int32_t ct_custom_function(
+    const ct_tensor _Nonnull *_Nonnull inputs, int32_t input_count, const ct_tensor _Nonnull *_Nonnull outputs, int32_t output_count, const char *name,
+    ct_backward_fn backward, ct_context_free_fn context_free, void *context, ct_tensor _Nullable *_Nonnull results);
+
+// ---- autocast
+bool ct_autocast_enabled(int32_t device_type);
+int32_t ct_autocast_dtype(int32_t device_type);
+int32_t ct_autocast_enter(int32_t device_type, bool enabled, int32_t dtype);
+int32_t ct_autocast_leave(int32_t device_type, bool enabled, int32_t dtype);
+
+// ---- the engine
+const char *ct_version(void);
+const char *ct_cpu_capability(void);
+int32_t ct_threads(void);
+void ct_set_threads(int32_t count);
+bool ct_has_cuda(void);
+
+// ---- the scan (see cscan.h for the mathematics)
+// y [B, D, L] of u, delta [B, D, L], a [D, N], b, c [B, G, N, L], and optional d [D], z [B, D, L], delta_bias [D].
+// `last_state` [B, D, N], if asked for, carries no gradient.
+ct_tensor _Nullable ct_selective_scan(
+    ct_tensor u, ct_tensor delta, ct_tensor a, ct_tensor b, ct_tensor c, ct_tensor _Nullable d, ct_tensor _Nullable z,
+    ct_tensor _Nullable delta_bias, bool softplus, ct_tensor _Nullable *_Nullable last_state);
+// y [B, D, H, W] of x [B, D, H, W], projections [B, 4(R+2N), H*W], delta_weight [4, D, R], delta_bias [4, D],
+// a [4D, N], d [4D].
+ct_tensor _Nullable ct_scan_2d(
+    ct_tensor x, ct_tensor projections, ct_tensor delta_weight, ct_tensor delta_bias, ct_tensor a, ct_tensor d);
+// The instruction set of the CPU scan kernels ("portable", "avx2", …), and a switch for tests and benchmarks.
+const char *ct_scan_capability(void);
+int32_t ct_set_scan_capability(const char *_Nullable name);
+
+#pragma clang assume_nonnull end
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,75 @@
+import CTorch
+
+/// Where a tensor's elements live and operators on it run.
+public enum Device: Hashable, Sendable, CustomStringConvertible {
+  /// The host's processors.
+  case cpu
+  /// The NVIDIA GPU of that index.
+  case cuda(Int)
+
+  var type: Int32 {
+    switch self {
+    case .cpu: 0
+    case .cuda: 1
+    }
+  }
+
+  var index: Int32 {
+    switch self {
+    case .cpu: -1
+    case .cuda(let index): Int32(index)
+    }
+  }
+
+  init(type: Int32, index: Int32) {
+    switch type {
+    case 0: self = .cpu
+    case 1: self = .cuda(Int(index))
+    default: fatalError("LibTorch's device type \(type) is not one that Ganglion knows (0: CPU, 1: CUDA)")
+    }
+  }
+
+  /// `cpu` or `cuda:0`.
+  public var description: String {
+    switch self {
+    case .cpu: "cpu"
+    case .cuda(let index): "cuda:\(index)"
+    }
+  }
+}
+
+/// The order of a feature map's elements in memory.
+public enum MemoryFormat: Int32, Sendable {
+  /// Row-major over the dimensions as written: `[B, C, H, W]` has `W` innermost.
+  case contiguous = 0
+  /// `[B, C, H, W]` stored with `C` innermost.
+  case channelsLast = 2
+}
+
+/// The engine behind every tensor.
+public enum Engine {
+  /// LibTorch's version, for example `2.11.0`.
+  public static var version: String { String(cString: ct_version()) }
+
+  /// The version this build was made for; C++ interfaces differ between versions.
+  public static let expectedVersion = "2.11.0"
+
+  /// The widest instruction set that LibTorch's own CPU kernels use here, for example `AVX2`.
+  public static var cpuCapability: String { String(cString: ct_cpu_capability()) }
+
+  /// The instruction set of the CPU scan kernels: `portable`, `avx2` or `avx512`.
+  public static var scanCapability: String { String(cString: ct_scan_capability()) }
+
+  /// Forces the instruction set of the CPU scan kernels, for tests and benchmarks; `nil` chooses by the processor.
+  ///
+  /// - Throws: ``TorchError`` when the processor or this build lacks it.
+  public static func setScanCapability(_ name: String?) throws {
+    if ct_set_scan_capability(name) != 0 { throw lastTorchError() }
+  }
+
+  /// Threads that operators on the CPU use.
+  public static var threadCount: Int {
+    get { Int(ct_threads()) }
+    set { ct_set_threads(Int32(newValue)) }
+  }
+}

@@ -1,0 +1,125 @@
+/// One group of parameters that an optimizer steps alike.
+public struct ParameterGroup {
+  /// The leaves to step.
+  public var parameters: [Tensor]
+  /// The decoupled weight decay (AdamW) or L2 term (SGD).
+  public var weightDecay: Double
+
+  /// A group of leaves with one weight decay.
+  public init(_ parameters: [Tensor], weightDecay: Double) {
+    self.parameters = parameters
+    self.weightDecay = weightDecay
+  }
+}
+
+/// AdamW: Adam with decoupled weight decay and bias correction, one fused pass over all parameters of a group.
+///
+/// Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (1711.05101). Parameters without a gradient are
+/// skipped. State lives in ``state``, in the order of the groups' parameters, so that a run can be resumed.
+public final class AdamW {
+  /// What the optimizer remembers of one parameter.
+  public struct Moments {
+    /// The running mean of gradients.
+    public let first: Tensor
+    /// The running mean of squared gradients.
+    public let second: Tensor
+    /// The number of steps taken, a single float32.
+    public let step: Tensor
+  }
+
+  /// The parameters, by weight decay.
+  public let groups: [ParameterGroup]
+  /// What is remembered of each parameter, in the order of the groups.
+  public let state: [Moments]
+  private let betas: (Double, Double)
+  private let epsilon: Double
+
+  /// An optimizer at step 0.
+  public init(_ groups: [ParameterGroup], betas: (Double, Double) = (0.9, 0.999), epsilon: Double = 1e-8) {
+    self.groups = groups
+    self.betas = betas
+    self.epsilon = epsilon
+    state = groups.flatMap(\.parameters).map {
+      Moments(first: $0.zerosLike(), second: $0.zerosLike(), step: .zeros([], device: $0.device))
+    }
+  }
+
+  /// Steps every parameter along its gradient with this learning rate.
+  public func step(learningRate: Double) {
+    withoutGradients {
+      var offset = 0
+      for group in groups {
+        let rows = group.parameters.enumerated().compactMap { index, parameter in
+          parameter.gradient.map { (parameter, $0, state[offset + index]) }
+        }
+        offset += group.parameters.count
+        guard !rows.isEmpty else { continue }
+        let steps = rows.map(\.2.step)
+        // The fused kernel reads the step counters but does not advance them.
+        Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
+        Aten.fusedAdamW.perform(
+          .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(rows.map(\.2.first)),
+          .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps), .double(learningRate), .double(betas.0),
+          .double(betas.1), .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false))
+      }
+    }
+  }
+}
+
+/// Stochastic gradient descent with momentum, one fused pass over all parameters of a group.
+public final class SGD {
+  /// The parameters, by weight decay.
+  public let groups: [ParameterGroup]
+  /// The momentum buffers, in the order of the groups.
+  public let state: [Tensor]
+  private let momentum: Double
+  private let nesterov: Bool
+  private var isFirst = true
+
+  /// An optimizer at step 0.
+  public init(_ groups: [ParameterGroup], momentum: Double = 0.9, nesterov: Bool = false) {
+    self.groups = groups
+    self.momentum = momentum
+    self.nesterov = nesterov
+    state = groups.flatMap(\.parameters).map { $0.zerosLike() }
+  }
+
+  /// Steps every parameter along its gradient with this learning rate.
+  public func step(learningRate: Double) {
+    withoutGradients {
+      var offset = 0
+      for group in groups {
+        let rows = group.parameters.enumerated().compactMap { index, parameter in
+          parameter.gradient.map { (parameter, $0, state[offset + index]) }
+        }
+        offset += group.parameters.count
+        guard !rows.isEmpty else { continue }
+        Aten.fusedSGD.perform(
+          .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(momentum == 0 ? [] : rows.map(\.2)),
+          .double(group.weightDecay), .double(momentum), .double(learningRate), .double(0), .bool(nesterov),
+          .bool(false), .bool(isFirst))
+      }
+      isFirst = false
+    }
+  }
+}
+
+/// Scales all gradients so that their joint norm is at most `limit`.
+///
+/// - Returns: the norm before scaling, a single element.
+@discardableResult
+public func clipGradients(of parameters: [Tensor], toNorm limit: Double) -> Tensor {
+  withoutGradients {
+    let gradients = parameters.compactMap(\.gradient)
+    guard !gradients.isEmpty else { return Tensor(Float(0)) }
+    let norm = stack(Aten.foreachNorm.all(.tensors(gradients))).norm()
+    let factor = (limit / (norm + 1e-6)).clamped(nil, 1)
+    Aten.foreachMul.perform(.tensors(gradients), .tensor(factor))
+    return norm
+  }
+}
+
+/// Moves each of `averages` towards its counterpart in `values` by `weight`: `a + weight (v - a)`.
+public func interpolate(_ averages: [Tensor], towards values: [Tensor], weight: Double) {
+  withoutGradients { Aten.foreachLerp.perform(.tensors(averages), .tensors(values), .double(weight)) }
+}
