@@ -35,7 +35,7 @@ let package = Package(
   name: "Ganglion",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "Ganglion", targets: ["Torch"])
+    .library(name: "Ganglion", targets: ["Torch", "Layers", "Scan", "Backbones"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -43,11 +43,16 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
+    // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
+    .target(name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", cxxSettings: [.unsafeFlags(native + torchHeaders)],
+      name: "CTorch", dependencies: ["CScan"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
     .target(name: "Torch", dependencies: ["CTorch"], swiftSettings: swift),
+    .target(name: "Layers", dependencies: ["Torch"], swiftSettings: swift),
+    .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
+    .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -85,7 +85,11 @@ extension Tensor {
   }
 
   /// The matrix product of the last two dimensions; the others are broadcast.
-  public func matmul(_ other: Tensor) -> Tensor { Aten.matmul(.tensor(self), .tensor(other)) }
+  public func matmul(_ other: Tensor) -> Tensor {
+    let result = Aten.matmul(.tensor(self), .tensor(other))
+    OperationCounter.add(result.count * size(-1))
+    return result
+  }
 
   /// Adds `other` times `scale` to this tensor's own memory.
   public func add(_ other: Tensor, scale: Double = 1) { Aten.addInPlace(.tensor(self), .tensor(other), .double(scale)) }

@@ -22,31 +22,37 @@ extension Tensor {
   public func conv2d(
     _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1
   ) -> Tensor {
-    Aten.conv2d(
+    let result = Aten.conv2d(
       .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]),
       .ints([dilation, dilation]), .int(groups))
+    OperationCounter.add(result.count * weight.count / Swift.max(1, weight.size(0)))
+    return result
   }
 
   /// A 1-D cross-correlation of `[B, C, L]` with `weight` `[O, C/G, k]`.
   public func conv1d(
     _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1
   ) -> Tensor {
-    Aten.conv1d(
+    let result = Aten.conv1d(
       .tensor(self), .tensor(weight), .optional(bias), .ints([stride]), .ints([padding]), .ints([1]), .int(groups))
+    OperationCounter.add(result.count * weight.count / Swift.max(1, weight.size(0)))
+    return result
   }
 
   /// A 2-D transposed convolution of `[B, C, H, W]` with `weight` `[C, O/G, kH, kW]`.
   public func convTranspose2d(
     _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, outputPadding: Int = 0, groups: Int = 1
   ) -> Tensor {
-    Aten.convTranspose2d(
+    OperationCounter.add(count * weight.count / Swift.max(1, weight.size(0)))
+    return Aten.convTranspose2d(
       .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]),
       .ints([outputPadding, outputPadding]), .int(groups))
   }
 
   /// `x Wᵀ + b` over the last dimension, with `weight` `[O, I]`.
   public func linear(_ weight: Tensor, bias: Tensor? = nil) -> Tensor {
-    Aten.linear(.tensor(self), .tensor(weight), .optional(bias))
+    OperationCounter.add(count * weight.size(0))
+    return Aten.linear(.tensor(self), .tensor(weight), .optional(bias))
   }
 
   /// Normalisation of each channel over batch and positions (training) or by running statistics (otherwise).
@@ -132,7 +138,8 @@ extension Tensor {
   public static func attention(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor? = nil, scale: Double? = nil
   ) -> Tensor {
-    Aten.sdpa(
+    OperationCounter.add(query.count / query.size(-1) * key.size(-2) * (query.size(-1) + value.size(-1)))
+    return Aten.sdpa(
       .tensor(query), .tensor(key), .tensor(value), .optional(bias), .double(0), .bool(false),
       scale.map(Argument.double) ?? .none)
   }

@@ -1,0 +1,33 @@
+public import Layers
+public import Torch
+
+/// What a detector or segmentor must know of one feature map.
+public struct FeatureInfo: Hashable, Sendable {
+  /// The stage's name, for example `stage1`.
+  public let name: String
+  /// The number of channels.
+  public let channels: Int
+  /// Pixels of the image per position, in both directions; sizes are rounded up.
+  public let stride: Int
+}
+
+/// A network from images to logits that also gives its feature maps.
+///
+/// Letters: B batch, C channels, H height, W width in pixels.
+public protocol Backbone: Layer {
+  /// One entry for each map of ``features(of:)``, from fine to coarse.
+  var featureInfo: [FeatureInfo] { get }
+
+  /// The feature maps `[B, C, H/stride, W/stride]` of images `[B, 3, H, W]`.
+  func features(of images: Tensor) -> [Tensor]
+
+  /// The logits `[B, classes]` of images `[B, 3, H, W]`, or the last feature map of a model without a classifier.
+  func callAsFunction(_ images: Tensor) -> Tensor
+
+  /// Which layer feeds which, stage by stage; empty for a plain chain.
+  var wiring: [Wiring] { get }
+}
+
+extension Backbone {
+  public var wiring: [Wiring] { [] }
+}

@@ -1,0 +1,73 @@
+public import Torch
+
+/// A convolution, batch normalisation and an optional activation.
+///
+/// One type, because at inference the normalisation folds into the convolution's weight.
+public struct ConvNorm: Layer {
+  let conv: Conv2d
+  let norm: BatchNorm2d
+  let activation: Activation?
+
+  /// Declares the parameters of both, whose published keys lie beside each other.
+  ///
+  /// - Parameters:
+  ///   - conv: where the convolution's weight goes; it has no bias, since the normalisation has one.
+  ///   - norm: where the normalisation's parameters go.
+  ///   - inputs: channels in.
+  ///   - outputs: channels out.
+  ///   - kernel: the side of the window in pixels.
+  ///   - stride: pixels between windows.
+  ///   - groups: parts that channels are divided into.
+  ///   - activation: what follows, if anything.
+  public init(
+    conv: Scope, norm: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, groups: Int = 1,
+    activation: Activation? = nil
+  ) {
+    self.conv = Conv2d(conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false)
+    self.norm = BatchNorm2d(norm, outputs)
+    self.activation = activation
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { activation(norm(conv(x))) }
+}
+
+/// A shortcut with an optional learned scale, and a branch that training drops at random: scale(x) + dropPath(branch).
+///
+/// One type, because at inference the scale folds into the sum.
+public struct ScaledResidual {
+  let scale: ChannelScale?
+  let dropPath: DropPath
+
+  /// Declares the scale, if there is one.
+  ///
+  /// - Parameters:
+  ///   - scale: where the scale's parameters go and what they start from; `nil` for a plain shortcut.
+  ///   - dropPath: how the branch is dropped.
+  ///   - channels: the width of the shortcut.
+  public init(scale: (scope: Scope, initialValue: Double)?, dropPath: DropPath, _ channels: Int) {
+    self.scale = scale.map { ChannelScale($0.scope, channels, initialValue: $0.initialValue) }
+    self.dropPath = dropPath
+  }
+
+  /// The sum of the scaled shortcut and the branch, both `[B, C, H, W]`.
+  public func callAsFunction(_ shortcut: Tensor, _ branch: Tensor) -> Tensor {
+    scale(shortcut) + dropPath(branch)
+  }
+}
+
+/// A learned factor and offset for each channel of `[B, C, H, W]`.
+public struct ChannelScale: Layer {
+  let weight: Tensor
+  let bias: Tensor
+
+  /// Declares `weight` `[C, 1, 1, 1]`, the shape of a depthwise 1x1 convolution as published, and `bias` `[C]`.
+  public init(_ scope: Scope, _ channels: Int, initialValue: Double) {
+    weight = scope.parameter("weight", [channels, 1, 1, 1], .constant(initialValue))
+    bias = scope.parameter("bias", [channels], .zeros)
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    OperationCounter.add(x.count)
+    return x * weight.reshape(1, -1, 1, 1) + bias.reshape(1, -1, 1, 1)
+  }
+}

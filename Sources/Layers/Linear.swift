@@ -1,0 +1,20 @@
+public import Torch
+
+/// `x Wᵀ + b` over the last dimension.
+public struct Linear: Layer {
+  /// `[O, I]`.
+  public let weight: Tensor
+  /// `[O]`, if any.
+  public let bias: Tensor?
+
+  /// Declares `weight` and `bias`, started as the published backbones do: truncated normal 0.02 and zeros.
+  public init(
+    _ scope: Scope, _ inputs: Int, _ outputs: Int, bias: Bool = true,
+    initializer: Initializer = .truncatedNormal(deviation: 0.02)
+  ) {
+    weight = scope.parameter("weight", [outputs, inputs], initializer)
+    self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight, bias: bias) }
+}

@@ -1,0 +1,19 @@
+public import Torch
+
+/// What a model's layers need to know of the run they take part in; one box shared by all of them.
+public final class Mode {
+  /// Whether layers behave as in training: batch statistics, drop path.
+  public var isTraining = false
+  /// Whether blocks compute their forward pass again in the backward pass instead of keeping it.
+  public var usesCheckpointing = false
+  /// The seed of the run's random draws.
+  public var seed: UInt64
+  /// The number of the forward pass; draws are a function of (seed, step, layer key).
+  public var step: UInt64 = 0
+
+  /// The mode of a model outside training.
+  public init(seed: UInt64 = 0) { self.seed = seed }
+
+  /// The random draws of the layer `key` in this step.
+  public func draws(_ key: String) -> CounterRandom { CounterRandom(seed: seed, step: step, key: key) }
+}

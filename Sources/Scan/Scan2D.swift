@@ -1,0 +1,76 @@
+public import Torch
+
+/// The selective scan of a feature map in four directions, with its projections: the SS2D operator of VMamba and SparX.
+///
+/// From x `[B, D, H, W]`, each direction k has its own low-rank time step, B and C, all linear in x; the four scans are
+/// put back in place and summed. Liu et al., "VMamba" (2401.10166), section 4.3; K = 4 directions, N states, R the
+/// rank of the time step. The output is float32 whatever the input's type, float64 for float64.
+public struct Scan2D {
+  /// The projection to (time step, B, C) of each direction, `[K(R + 2N), D, 1]`.
+  public let projection: Tensor
+  /// The expansion of the time step, `[K, D, R]`.
+  public let deltaWeight: Tensor
+  /// The bias of the time step, `[K, D]`.
+  public let deltaBias: Tensor
+  /// The logarithm of -A, `[KD, N]`.
+  public let logA: Tensor
+  /// The skip coefficient D, `[KD]`.
+  public let skip: Tensor
+
+  /// The operator of these parameters.
+  public init(projection: Tensor, deltaWeight: Tensor, deltaBias: Tensor, logA: Tensor, skip: Tensor) {
+    self.projection = projection
+    self.deltaWeight = deltaWeight
+    self.deltaBias = deltaBias
+    self.logA = logA
+    self.skip = skip
+  }
+
+  /// The output `[B, D, H, W]`.
+  ///
+  /// - Parameter kernel: the current task's if absent.
+  public func callAsFunction(_ x: Tensor, _ kernel: ScanKernel = .current) -> Tensor {
+    let (B, D, H, W) = x.shape4
+    let (K, _, R) = deltaWeight.shape3
+    let N = logA.size(1)
+    OperationCounter.add(B * H * W * D * K * (2 * N + 2 * R + 9 * N + 1))
+    switch kernel {
+    case .naive: return naive(x)
+    case .compiled: return onePass(x)
+    }
+  }
+
+  /// The projections commute with the permutation of pixels, so they are one matrix product over the map as it lies,
+  /// and the kernel reads the map once: no permuted copies, no expanded time steps.
+  private func onePass(_ x: Tensor) -> Tensor {
+    let projections: Tensor
+    if x.isContiguous(.channelsLast) && !x.isContiguous() {
+      let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+      projections = pixels.linear(projection.squeeze(2)).transpose(1, 2)  // [B, K(R + 2N), L]
+    } else {
+      projections = projection.squeeze(2).matmul(x.flatten(from: 2))  // [B, K(R + 2N), L]
+    }
+    return Tensor.scan2D(
+      x, projections: projections, deltaWeight: deltaWeight, deltaBias: deltaBias, a: -logA.to(scanDType(x)).exp(),
+      d: skip)
+  }
+
+  private func scanDType(_ x: Tensor) -> DType { x.dtype == .float64 ? .float64 : .float32 }
+}
+
+extension Scan2D {
+  /// The definition, as the authors' code computes it: four permuted copies, expanded time steps, one scan of K groups.
+  func naive(_ x: Tensor) -> Tensor {
+    let (B, D, H, W) = x.shape4
+    let (K, _, R) = deltaWeight.shape3
+    let (N, L) = (logA.size(1), H * W)
+    let sequences = crossScan(x)  // [B, K, D, L]
+    let weights = projection.reshape(1, K, R + 2 * N, D)
+    let parts = weights.matmul(sequences).split([R, N, N], along: 2)  // [B, K, R | N | N, L]
+    let delta = deltaWeight.unsqueeze(0).matmul(parts[0])  // [B, K, D, L]
+    let scan = SelectiveScan(
+      u: sequences.reshape(B, K * D, L), delta: delta.reshape(B, K * D, L), a: -logA.to(scanDType(x)).exp(),
+      b: parts[1], c: parts[2], d: skip, deltaBias: deltaBias.reshape(K * D), softplus: true)
+    return crossMerge(scan.naive().y.reshape(B, K, D, H, W)).reshape(B, D, H, W)
+  }
+}
