@@ -48,6 +48,10 @@ let package = Package(
       name: "CTorch", cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
     .target(name: "Torch", dependencies: ["CTorch"], swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(
+      name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
