@@ -53,6 +53,10 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
+    .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(
+      name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

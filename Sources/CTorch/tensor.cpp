@@ -44,6 +44,11 @@ ct_tensor ct_from_bytes(const void *bytes, const int64_t *sizes, int32_t rank, i
     return tensor;
   });
 }
+ct_tensor ct_empty(const int64_t *sizes, int32_t rank, int32_t dtype) {
+  return guard_tensor([&] {
+    return at::empty(at::IntArrayRef(sizes, rank), static_cast<at::ScalarType>(dtype));
+  });
+}
 int32_t ct_copy_out(ct_tensor handle, void *bytes, int64_t length) {
   return guard_status([&] {
     const at::Tensor tensor = ref(handle).contiguous();
@@ -91,6 +96,14 @@ const char *ct_cpu_capability(void) {
 int32_t ct_threads(void) { return at::get_num_threads(); }
 void ct_set_threads(int32_t count) {
   guard_status([&] { at::set_num_threads(count); });
+}
+bool ct_deterministic(void) { return at::globalContext().deterministicAlgorithms(); }
+void ct_set_deterministic(bool value) {
+  guard_status([&] {
+    // Warn only: an operator without a reproducible kernel still runs.
+    at::globalContext().setDeterministicAlgorithms(value, true);
+    at::globalContext().setDeterministicFillUninitializedMemory(true);
+  });
 }
 bool ct_has_cuda(void) { return guard([&] { return at::hasCUDA(); }, false); }
 }

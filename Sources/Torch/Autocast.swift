@@ -19,12 +19,19 @@ struct AutocastState {
   }
 }
 
-/// Runs `body` with matrix products and convolutions on `device` in a half-width type, and what needs range in float32.
+/// Runs `body` with matrix products and convolutions on `device` in a half-width type, and what needs range in
+/// float32.
 ///
 /// - Parameters:
 ///   - dtype: `.bfloat16` or `.float16`; `nil` turns automatic casts off.
 ///   - device: the device whose operators are cast.
-public func withAutocast<Result>(_ dtype: DType?, on device: Device, _ body: () throws -> Result) rethrows -> Result {
+///   - body: runs with those casts; synchronous, since the casts belong to the current thread.
+/// - Returns: what `body` returns.
+/// - Throws: what `body` throws.
+public func withAutocast<Result>(_ dtype: DType?, on device: Device, _ body: () throws -> Result) rethrows
+  -> Result
+{
   let fallback = AutocastState.current(device).dtype
-  return try AutocastState(device: device, isEnabled: dtype != nil, dtype: dtype?.rawValue ?? fallback).run(body)
+  return try AutocastState(device: device, isEnabled: dtype != nil, dtype: dtype?.rawValue ?? fallback).run(
+    body)
 }

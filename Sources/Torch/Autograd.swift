@@ -3,7 +3,9 @@ import CTorch
 /// Runs `body` without recording operations for differentiation.
 ///
 /// Synchronous on purpose: the mode belongs to the current thread and must not cross an `await`.
-public func withoutGradients<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+public func withoutGradients<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure)
+  -> Result
+{
   let before = ct_grad_enabled()
   ct_set_grad_enabled(false)
   defer { ct_set_grad_enabled(before) }
@@ -11,7 +13,9 @@ public func withoutGradients<Result, Failure: Error>(_ body: () throws(Failure) 
 }
 
 /// Runs `body` recording operations for differentiation, also inside ``withoutGradients(_:)``.
-public func withGradients<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+public func withGradients<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure)
+  -> Result
+{
   let before = ct_grad_enabled()
   ct_set_grad_enabled(true)
   defer { ct_set_grad_enabled(before) }
@@ -79,7 +83,8 @@ public func gradients(
         retainGraph || createGraph, createGraph, &results)
     }
     return ct_gradients(
-      outputPointers, Int32(outputs.count), nil, inputPointers, Int32(inputs.count), retainGraph || createGraph,
+      outputPointers, Int32(outputs.count), nil, inputPointers, Int32(inputs.count),
+      retainGraph || createGraph,
       createGraph, &results)
   }
   requireSuccess(status, "gradients of \(outputs.map(\.summary))")
@@ -102,6 +107,7 @@ private final class BackwardClosure {
 ///   - forward: computes the outputs; nothing in it is recorded.
 ///   - backward: from the derivatives with respect to the outputs (`nil`: none reached it), those with respect to
 ///     `inputs`, one entry each; `nil` for none.
+/// - Returns: the outputs of `forward`, with `backward` as their history.
 public func customFunction(
   _ name: String, of inputs: [Tensor], forward: ([Tensor]) -> [Tensor],
   backward: @escaping ([Tensor?]) throws -> [Tensor?]

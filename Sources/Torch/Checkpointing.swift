@@ -16,6 +16,7 @@ public enum Recomputation {
 ///   - inputs: what `body` is a function of.
 ///   - parameters: the leaves that `body` uses besides its inputs; their gradients are found too.
 ///   - body: from the inputs, the outputs.
+/// - Returns: what `body` returned.
 public func checkpoint(
   _ inputs: [Tensor], parameters: [Tensor], _ body: @escaping ([Tensor]) -> [Tensor]
 ) -> [Tensor] {
@@ -34,7 +35,9 @@ public func checkpoint(
     }
     let pairs = zip(outputs, outgoing).filter { $0.0.requiresGradient && $0.1 != nil }
     let wanted = fresh.filter(\.requiresGradient) + leaves
-    guard !pairs.isEmpty, !wanted.isEmpty else { return Array(repeating: nil, count: fresh.count + leaves.count) }
+    guard !pairs.isEmpty, !wanted.isEmpty else {
+      return Array(repeating: nil, count: fresh.count + leaves.count)
+    }
     var found = gradients(of: pairs.map(\.0), withRespectTo: wanted, seeds: pairs.map(\.1))[...]
     return (fresh + leaves).map { $0.requiresGradient ? found.popFirst() ?? nil : nil }
   }

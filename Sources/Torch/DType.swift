@@ -53,30 +53,44 @@ public protocol TensorElement: Sendable {
 }
 
 extension Float: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .float32 }
+  /// What a poisoned tensor reads as.
   public static var poison: Float { .nan }
 }
 extension Double: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .float64 }
+  /// What a poisoned tensor reads as.
   public static var poison: Double { .nan }
 }
 extension Int: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .int64 }
+  /// What a poisoned tensor reads as.
   public static var poison: Int { 0 }
 }
 extension Int64: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .int64 }
+  /// What a poisoned tensor reads as.
   public static var poison: Int64 { 0 }
 }
 extension Int32: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .int32 }
+  /// What a poisoned tensor reads as.
   public static var poison: Int32 { 0 }
 }
 extension UInt8: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .uint8 }
+  /// What a poisoned tensor reads as.
   public static var poison: UInt8 { 0 }
 }
 extension Bool: TensorElement {
+  /// The element type of the tensor.
   public static var dtype: DType { .bool }
+  /// What a poisoned tensor reads as.
   public static var poison: Bool { false }
 }

@@ -67,6 +67,15 @@ public enum Engine {
     if ct_set_scan_capability(name) != 0 { throw lastTorchError() }
   }
 
+  /// Whether operators use reproducible kernels where LibTorch has them, and warn where it has none.
+  ///
+  /// One switch for the whole process. Fresh memory is then filled with NaN before use, which shows a kernel that
+  /// leaves part of its output unwritten.
+  public static var isDeterministic: Bool {
+    get { ct_deterministic() }
+    set { ct_set_deterministic(newValue) }
+  }
+
   /// Threads that operators on the CPU use.
   public static var threadCount: Int {
     get { Int(ct_threads()) }

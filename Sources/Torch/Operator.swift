@@ -48,8 +48,8 @@ public enum Argument {
 /// A LibTorch operator found by its schema name.
 ///
 /// The typed methods of ``Tensor`` are the way to compute; this is the way to reach an operator without one.
-// Unchecked: the pointer leads to an immutable entry of LibTorch's operator table that lives as long as the process.
 public struct Operator: @unchecked Sendable {
+  // Unchecked: an immutable entry of LibTorch's operator table that lives as long as the process.
   private let entry: OpaquePointer
   /// The schema name with its overload, for example `add.Tensor`.
   public let name: String
@@ -68,7 +68,8 @@ public struct Operator: @unchecked Sendable {
     do {
       try self.init(name, overload: overload)
     } catch {
-      fatalError("LibTorch \(Engine.version) lacks the operator \(name): expected \(Engine.expectedVersion). \(error)")
+      fatalError(
+        "LibTorch \(Engine.version) lacks the operator \(name): expected \(Engine.expectedVersion). \(error)")
     }
   }
 
@@ -182,8 +183,10 @@ extension Argument {
     case .string(let value): return scalar(CT_STRING, .init(pointer: UnsafeRawPointer(value.utf8Start)))
     case .dtype(let dtype): return scalar(CT_INT, .init(integer: Int64(dtype.rawValue)))
     case .device(let device):
-      return scalar(CT_DEVICE, .init(integer: Int64(device.type) << 8 | Int64(UInt8(truncatingIfNeeded: device.index))))
-    case .generator(let generator): return scalar(CT_GENERATOR, .init(pointer: UnsafeRawPointer(generator.pointer)))
+      return scalar(
+        CT_DEVICE, .init(integer: Int64(device.type) << 8 | Int64(UInt8(truncatingIfNeeded: device.index))))
+    case .generator(let generator):
+      return scalar(CT_GENERATOR, .init(pointer: UnsafeRawPointer(generator.pointer)))
     }
   }
 }

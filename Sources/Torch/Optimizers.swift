@@ -59,7 +59,8 @@ public final class AdamW {
         Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
         Aten.fusedAdamW.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(rows.map(\.2.first)),
-          .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps), .double(learningRate), .double(betas.0),
+          .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps), .double(learningRate),
+          .double(betas.0),
           .double(betas.1), .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false))
       }
     }

@@ -92,7 +92,9 @@ extension Tensor {
   }
 
   /// Adds `other` times `scale` to this tensor's own memory.
-  public func add(_ other: Tensor, scale: Double = 1) { Aten.addInPlace(.tensor(self), .tensor(other), .double(scale)) }
+  public func add(_ other: Tensor, scale: Double = 1) {
+    Aten.addInPlace(.tensor(self), .tensor(other), .double(scale))
+  }
   /// Multiplies this tensor's own memory by a number.
   public func multiply(by factor: Double) { Aten.mulScalarInPlace(.tensor(self), .double(factor)) }
   /// Multiplies this tensor's own memory by a tensor.

@@ -88,7 +88,9 @@ extension Tensor {
 
   /// The same values on another device, in another type or order in memory; this tensor itself if nothing changes.
   public func to(device: Device? = nil, dtype: DType? = nil, format: MemoryFormat? = nil) -> Tensor {
-    if device ?? self.device == self.device && dtype ?? self.dtype == self.dtype && format == nil { return self }
+    if device ?? self.device == self.device && dtype ?? self.dtype == self.dtype && format == nil {
+      return self
+    }
     return Aten.to(
       .tensor(self), dtype.map(Argument.dtype) ?? .none, .none, device.map(Argument.device) ?? .none, .none,
       .bool(false), .bool(false), format.map(Argument.format) ?? .none)

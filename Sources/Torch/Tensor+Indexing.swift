@@ -8,18 +8,21 @@ public protocol TensorIndex {
 public struct NewAxis: TensorIndex {
   /// A new dimension of size 1.
   public init() {}
+  /// Puts the new dimension in at `dimension`.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     (tensor.unsqueeze(dimension), dimension + 1)
   }
 }
 
 extension Int: TensorIndex {
+  /// Takes the slice at this index; negative indices count from the end.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     (tensor.select(dimension, self), dimension)
   }
 }
 
 extension Range<Int>: TensorIndex {
+  /// Takes the slices of this range.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     require(
       lowerBound >= 0 && upperBound <= tensor.size(dimension),
@@ -29,18 +32,21 @@ extension Range<Int>: TensorIndex {
 }
 
 extension ClosedRange<Int>: TensorIndex {
+  /// Takes the slices of this range.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     (lowerBound..<upperBound + 1).apply(to: tensor, dimension)
   }
 }
 
 extension PartialRangeFrom<Int>: TensorIndex {
+  /// Takes the slices from the lower bound on.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     (lowerBound..<Swift.max(lowerBound, tensor.size(dimension))).apply(to: tensor, dimension)
   }
 }
 
 extension PartialRangeUpTo<Int>: TensorIndex {
+  /// Takes the slices before the upper bound.
   public func apply(to tensor: Tensor, _ dimension: Int) -> (Tensor, Int) {
     (0..<upperBound).apply(to: tensor, dimension)
   }

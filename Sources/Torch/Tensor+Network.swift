@@ -20,7 +20,8 @@ public enum GELUForm: Sendable {
 extension Tensor {
   /// A 2-D cross-correlation of `[B, C, H, W]` with `weight` `[O, C/G, kH, kW]`.
   public func conv2d(
-    _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1
+    _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+    groups: Int = 1
   ) -> Tensor {
     let result = Aten.conv2d(
       .tensor(self), .tensor(weight), .optional(bias), .ints([stride, stride]), .ints([padding, padding]),
@@ -41,7 +42,8 @@ extension Tensor {
 
   /// A 2-D transposed convolution of `[B, C, H, W]` with `weight` `[C, O/G, kH, kW]`.
   public func convTranspose2d(
-    _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, outputPadding: Int = 0, groups: Int = 1
+    _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, outputPadding: Int = 0,
+    groups: Int = 1
   ) -> Tensor {
     OperationCounter.add(count * weight.count / Swift.max(1, weight.size(0)))
     return Aten.convTranspose2d(
@@ -102,7 +104,9 @@ extension Tensor {
   public func logSoftmax(_ dimension: Int) -> Tensor { Aten.logSoftmax(.tensor(self), .int(dimension)) }
 
   /// The mean over windows.
-  public func averagePool2d(kernel: Int, stride: Int? = nil, padding: Int = 0, countPadding: Bool = true) -> Tensor {
+  public func averagePool2d(kernel: Int, stride: Int? = nil, padding: Int = 0, countPadding: Bool = true)
+    -> Tensor
+  {
     let step = stride ?? kernel
     return Aten.avgPool2d(
       .tensor(self), .ints([kernel, kernel]), .ints([step, step]), .ints([padding, padding]), .bool(false),
@@ -111,7 +115,8 @@ extension Tensor {
   /// The maximum over windows.
   public func maxPool2d(kernel: Int, stride: Int? = nil, padding: Int = 0) -> Tensor {
     let step = stride ?? kernel
-    return Aten.maxPool2d(.tensor(self), .ints([kernel, kernel]), .ints([step, step]), .ints([padding, padding]))
+    return Aten.maxPool2d(
+      .tensor(self), .ints([kernel, kernel]), .ints([step, step]), .ints([padding, padding]))
   }
   /// The mean over as many windows as `height` by `width` asks for.
   public func adaptiveAveragePool2d(_ height: Int, _ width: Int) -> Tensor {

@@ -32,7 +32,8 @@ extension Tensor {
     pair(Aten.topk.all(.tensor(self), .int(count), .int(dimension)))
   }
   /// The elements in order along a dimension, and where they were.
-  public func sorted(along dimension: Int = -1, descending: Bool = false) -> (values: Tensor, indices: Tensor) {
+  public func sorted(along dimension: Int = -1, descending: Bool = false) -> (values: Tensor, indices: Tensor)
+  {
     pair(Aten.sort.all(.tensor(self), .int(dimension), .bool(descending)))
   }
   /// Whether all elements are true.

@@ -32,7 +32,9 @@ public struct Tensor {
 
   /// What operations return once an error scope has failed: sizes 1, items NaN.
   static var poisoned: Tensor {
-    guard let pointer = ct_poisoned() else { fatalError("out of memory: \(String(cString: ct_last_error()))") }
+    guard let pointer = ct_poisoned() else {
+      fatalError("out of memory: \(String(cString: ct_last_error()))")
+    }
     return Tensor(owning: pointer)
   }
 }
@@ -96,7 +98,9 @@ extension Tensor {
   }
 
   /// Whether the elements lie in that order without gaps.
-  public func isContiguous(_ format: MemoryFormat = .contiguous) -> Bool { ct_is_contiguous(pointer, format.rawValue) }
+  public func isContiguous(_ format: MemoryFormat = .contiguous) -> Bool {
+    ct_is_contiguous(pointer, format.rawValue)
+  }
 
   /// Whether both values refer to one and the same tensor.
   public func isSame(as other: Tensor) -> Bool { ct_is_same(pointer, other.pointer) }

@@ -46,6 +46,11 @@ bool ct_is_same(ct_tensor a, ct_tensor b);
 
 // ---- values in and out
 ct_tensor _Nullable ct_from_bytes(const void *_Nullable bytes, const int64_t *_Nullable sizes, int32_t rank, int32_t dtype);
+// A CPU tensor whose elements are not set yet.
+ct_tensor _Nullable ct_empty(const int64_t *_Nullable sizes, int32_t rank, int32_t dtype);
+// float32 numbers low + (high - low) u, where u are the upper 24 bits of SplitMix64 started at `state`, over 2^24.
+ct_tensor _Nullable ct_uniform_fill(
+    const int64_t *_Nullable sizes, int32_t rank, uint64_t state, double low, double high);
 // Copies the elements of a CPU tensor, in row-major order whatever its strides, into `bytes` of exactly `length` bytes.
 int32_t ct_copy_out(ct_tensor tensor, void *_Nullable bytes, int64_t length);
 // The address of the first element of a CPU tensor, valid while the tensor lives.
@@ -116,6 +121,9 @@ const char *ct_cpu_capability(void);
 int32_t ct_threads(void);
 void ct_set_threads(int32_t count);
 bool ct_has_cuda(void);
+// Reproducible kernels only; memory is filled with NaN before use. One switch for the whole process.
+bool ct_deterministic(void);
+void ct_set_deterministic(bool value);
 
 // ---- the scan (see cscan.h for the mathematics)
 // y [B, D, L] of u, delta [B, D, L], a [D, N], b, c [B, G, N, L], and optional d [D], z [B, D, L], delta_bias [D].
