@@ -54,8 +54,11 @@ let package = Package(
     .target(
       name: "CImage", cSettings: [.unsafeFlags(native)],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
-    .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift),
-    .testTarget(name: "DataTests", dependencies: ["Data"], swiftSettings: swift),
+    // -O also in debug builds, as for the native targets: pixels are touched one by one.
+    .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .testTarget(
+      name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
+      swiftSettings: swift + [.unsafeFlags(["-O"])]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
