@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// JPEG and PNG between memory and 8-bit pixels. No function keeps state, prints, or ends the process: what the
-// libraries report comes back as a status and a sentence in `message`, of CImageMessageCapacity bytes.
+// JPEG and PNG between memory and 8-bit pixels. No function keeps state, prints, or ends the process: what
+// the libraries report comes back as a status and a sentence in `message`, of CImageMessageCapacity bytes.
 
 enum { CImageMessageCapacity = 256 };
 
