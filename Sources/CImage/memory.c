@@ -1,0 +1,5 @@
+#include "CImage.h"
+
+#include <stdlib.h>
+
+void cimage_free(void *bytes) { free(bytes); }

@@ -1,0 +1,18 @@
+/// Samples ready for the network, as plain numbers that may cross threads.
+public struct Batch: Sendable {
+  /// Normalised pixels `[count, 3, height, width]`.
+  public let pixels: [Float]
+  /// Class labels `[count]`.
+  public let labels: [Int64]
+  /// The samples' indices in the data set, `[count]`.
+  public let indices: [Int]
+  /// Rows of each picture.
+  public let height: Int
+  /// Columns of each picture.
+  public let width: Int
+
+  /// The number of samples.
+  public var count: Int { indices.count }
+  /// The sizes of ``pixels``.
+  public var shape: [Int] { [count, 3, height, width] }
+}
