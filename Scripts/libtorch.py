@@ -324,12 +324,17 @@ def download(pip, pins, target, variant, folder):
         command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE, text=True
     )
     if result.returncode != 0:
-        errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
-        reason = (errors or result.stderr.strip().splitlines() or ["pip said nothing"])[0].removeprefix("ERROR: ")
         raise SetupError(
-            f"LibTorch could not be downloaded ({reason}): check the network and pip's configuration, "
-            "or set GANGLION_LIBTORCH to a LibTorch folder"
+            f"LibTorch could not be downloaded ({failure(result.stderr)}): check the network and pip's "
+            "configuration, or set GANGLION_LIBTORCH to a LibTorch folder"
         )
+
+
+def failure(output):
+    """The cause of pip's failure: of a broken connection the last warning, as its errors say only 'no version'."""
+    broken = re.findall(r"connection broken by (.*?): /", output)
+    errors = re.findall(r"^ERROR: (.*)$", output, re.MULTILINE)
+    return broken[-1].strip("'\"") if broken else errors[0] if errors else "pip did not say why"
 
 
 def unpack(wheels, folder):
