@@ -30,8 +30,8 @@ LINKS = SCRIPTS.parent / ".libtorch"
 WHEEL_PYTHON = "3.12"
 NO_PIP = 3
 
-# What the unpacked wheels of each variant take, doubled for the archives beside them while unpacking.
-DISK_GIGABYTES = {"cpu": 2.5, "cuda": 8}
+# What the wheels of each variant take together with what is unpacked from them (1.3 and 3.7 GB stay).
+DISK_GIGABYTES = {"cpu": 2.5, "cuda": 7}
 
 # The wheels are built with the C++11 ABI of libstdc++, which shows in this symbol of c10.
 CXX11_ABI_SYMBOL = b"_ZN3c106detail14torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string"
@@ -196,12 +196,15 @@ def named_engine(target):
         return None
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        raise SetupError(f"GANGLION_LIBTORCH names {folder}, which is not a folder")
+        raise SetupError(f"GANGLION_LIBTORCH names {folder}, which is no folder: correct it or unset it")
     if (folder / "torch/include/ATen/ATen.h").is_file():
         folder = folder / "torch"
-    engine = Engine(folder, target)
+    try:
+        engine = Engine(folder, target)
+    except SetupError as error:
+        raise SetupError(f"{error}: unset GANGLION_LIBTORCH to have the right one downloaded") from error
     if os.environ.get("GANGLION_CUDA") == "1" and not engine.has_cuda:
-        raise SetupError(f"GANGLION_CUDA=1, and the LibTorch in {engine.folder} cannot use CUDA: choose one of the two")
+        raise SetupError(f"GANGLION_CUDA is 1 and {engine.folder} cannot use CUDA: unset one of the two variables")
     return engine
 
 
