@@ -36,7 +36,7 @@ lint:
 format:
 	@swift format --in-place --recursive Sources Tests Package.swift
 
-docs: setup
+docs: build
 	@Scripts/docs
 
 clean:
