@@ -1,0 +1,43 @@
+# `make demo` and `make test` do everything from a bare machine; the set-up in front of them is instant once done.
+# One build serves the tool and the tests: optimized, as whole models are slow to test otherwise, and with
+# -enable-testing, so that tests see internal declarations.
+release := -c release -Xswiftc -enable-testing
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo test lint format docs clean
+
+help:
+	@echo 'make demo     train, evaluate and predict with a small model on the built-in samples'
+	@echo 'make test     lint, build and run every test'
+	@echo 'make setup    install what is missing, find or download LibTorch'
+	@echo 'make build    build the tool: .build/release/ganglion'
+	@echo 'make lint     check the format, changing nothing'
+	@echo 'make format   rewrite the sources in the format'
+	@echo 'make docs     write the reference of the public API to .build/documentation'
+	@echo 'make clean    remove what was built; LibTorch and your runs stay'
+
+setup:
+	@Scripts/setup
+
+build: setup
+	@swift build $(release)
+
+demo: build
+	@Scripts/demo
+
+test: setup lint
+	@swift build --build-tests $(release)
+	@swift test --skip-build $(release)
+
+lint:
+	@swift format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	@swift format --in-place --recursive Sources Tests Package.swift
+
+docs: build
+	@Scripts/docs
+
+clean:
+	@rm -rf .build
