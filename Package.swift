@@ -57,15 +57,20 @@ let package = Package(
     .testTarget(
       name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: swift),
+    .executableTarget(
+      name: "ganglion",
+      dependencies: [
+        "Backbones", "Layers", "Torch",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: swift),
     // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
     .target(
       name: "CImage", cSettings: [.unsafeFlags(native)],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
     .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
-    .testTarget(
-      name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
-      swiftSettings: swift + [.unsafeFlags(["-O"])]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -1,4 +1,4 @@
-public import Torch
+import Torch
 
 #if canImport(Glibc)
   import Glibc
@@ -19,7 +19,7 @@ public enum Initializer: Hashable, Sendable {
   /// Uniform in `-bound..<bound`.
   case uniform(bound: Double)
   /// Uniform in ±1/√fanIn, as PyTorch starts linear layers and convolutions.
-  case uniform(fanIn: Int)
+  case fanInUniform(Int)
   /// Normal with mean 0, redrawn values beyond ±2 clipped there (timm's `trunc_normal_`).
   case truncatedNormal(deviation: Double)
   /// log(1), log(2), …, log(N) along the last dimension: the S4D-real start of a state matrix kept as A = -exp(·).
@@ -32,9 +32,9 @@ public enum Initializer: Hashable, Sendable {
     case .zeros: return .zeros(shape, dtype: dtype)
     case .ones: return .ones(shape, dtype: dtype)
     case .constant(let value): return .full(shape, value, dtype: dtype)
-    case .uniform(let bound):
+    case .uniform(bound: let bound):
       return Tensor.uniform(shape, low: -bound, high: bound, generator: generator(seed, key)).to(dtype)
-    case .uniform(let fanIn):
+    case .fanInUniform(let fanIn):
       return Self.uniform(bound: 1 / Double(max(1, fanIn)).squareRoot()).tensor(
         shape, seed: seed, key: key, dtype: dtype)
     case .truncatedNormal(let deviation):

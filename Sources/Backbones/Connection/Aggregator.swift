@@ -1,5 +1,5 @@
-public import Layers
-public import Torch
+import Layers
+import Torch
 
 /// How a ganglion layer joins the features it sees with its own.
 public enum Aggregator: Hashable, Sendable {

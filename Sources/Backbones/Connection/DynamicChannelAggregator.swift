@@ -1,5 +1,5 @@
-public import Layers
-public import Torch
+import Layers
+import Torch
 
 /// The dynamic multi-layer channel aggregator (DMCA): attention over channels, queried by the layer's own features.
 ///
