@@ -53,6 +53,9 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
+    // Models against the official code's numbers.
+    .target(
+      name: "Verification", dependencies: ["Backbones", "Layers", "Scan", "Torch"], swiftSettings: swift),
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
@@ -60,7 +63,7 @@ let package = Package(
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Backbones", "Layers", "Torch",
+        "Backbones", "Layers", "Torch", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

@@ -4,7 +4,8 @@ import ArgumentParser
 struct Ganglion: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ganglion",
-    abstract: "Vision backbones with state-space, convolution and attention mixers, and sparse cross-layer connections.",
+    abstract:
+      "Vision backbones with state-space, convolution and attention mixers, and sparse cross-layer connections.",
     version: "0.1.0",
-    subcommands: [])
+    subcommands: [VerifyCommand.self])
 }
