@@ -60,6 +60,18 @@ let package = Package(
     .testTarget(
       name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: swift),
+    .testTarget(
+      name: "ScanTests", dependencies: ["Scan", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "LayersTests", dependencies: ["Layers", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "BackbonesTests", dependencies: ["Backbones", "Layers", "Scan", "Torch", "TestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: swift),
+    .testTarget(
+      name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
+      swiftSettings: swift),
     .executableTarget(
       name: "ganglion",
       dependencies: [
