@@ -88,7 +88,7 @@ private struct COCODocument: Encodable {
   }
 }
 
-/// The lengths of the runs of equal elements down the columns: zeros first (perhaps none), then ones, and so on.
+/// The lengths of the runs of equal elements down the columns: zeros first (perhaps none), then ones, in turn.
 private func columnRuns(of mask: [UInt8], height: Int, width: Int) -> [Int] {
   var runs = [0]
   var current: UInt8 = 0
