@@ -78,11 +78,12 @@ private struct COCODocument: Encodable {
   mutating func append(_ sample: SyntheticShapes.Sample, path: String) {
     let id = images.count + 1
     let (height, width, box) = (sample.image.height, sample.image.width, sample.box)
+    let area = sample.mask.count { $0 != 0 }
     images.append(Picture(id: id, width: width, height: height, fileName: path))
     annotations.append(
       Annotation(
-        id: id, imageID: id, categoryID: sample.shape.rawValue + 1, area: sample.mask.reduce(0) { $0 + Int($1) },
-        isCrowd: 0, box: [box.left, box.top, box.width, box.height],
+        id: id, imageID: id, categoryID: sample.shape.rawValue + 1, area: area, isCrowd: 0,
+        box: [box.left, box.top, box.width, box.height],
         segmentation: Runs(
           size: [height, width], counts: columnRuns(of: sample.mask, height: height, width: width))))
   }
