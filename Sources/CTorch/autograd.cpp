@@ -55,7 +55,17 @@ ct_tensor ct_grad(ct_tensor tensor) {
   }, nullptr);
 }
 int32_t ct_set_grad(ct_tensor tensor, ct_tensor gradient) {
-  return guard_status([&] { ref(tensor).mutable_grad() = optional(gradient); });
+  return guard_status([&] {
+    const at::Tensor &leaf = ref(tensor);
+    if (gradient) {
+      const at::Tensor &value = ref(gradient);
+      TORCH_CHECK(
+          value.sizes() == leaf.sizes() && value.scalar_type() == leaf.scalar_type() && value.device() == leaf.device(),
+          "a gradient has the tensor's shape, type and device, got ", value.sizes(), " ", value.scalar_type(), " on ",
+          value.device());
+    }
+    leaf.mutable_grad() = optional(gradient);
+  });
 }
 int32_t ct_backward(ct_tensor tensor, ct_tensor gradient, bool retain_graph) {
   return guard_status([&] { torch::autograd::backward({ref(tensor)}, {optional(gradient)}, retain_graph); });
@@ -92,7 +102,11 @@ int32_t ct_custom_function(
     if (differentiable) node->set_next_edges(torch::autograd::collect_next_edges(variables));
     for (int32_t i = 0; i < output_count; i++) {
       at::Tensor output = ref(outputs[i]).detach();
-      if (differentiable) torch::autograd::set_history(output, node);
+      if (differentiable) {
+        // Integers have no derivative, but keep their place among the gradients.
+        if (torch::autograd::isDifferentiableType(output.scalar_type())) torch::autograd::set_history(output, node);
+        else node->add_input_metadata(torch::autograd::Node::undefined_input());
+      }
       results[i] = own(std::move(output));
     }
   });
