@@ -35,12 +35,14 @@ void pack_elements(Vector<T> *block, const E *base, const Place &place) {
       for (; i < place.columns; ++i) target[i] = load<T>(line + i * place.column_stride);
     } else if (place.column_stride == 1) {
       for (; i + W <= place.columns; i += W) {
-        Vector<T> tile[W];
+        Tile<T> tile;
+#pragma clang loop unroll(full)
         for (int j = 0; j < W; ++j) {
-          tile[j] = j < place.channels ? load<T>(line + j * place.channel + i) : Vector<T>{};
+          tile.rows[j] = j < place.channels ? load<T>(line + j * place.channel + i) : Vector<T>{};
         }
-        transpose<T>(tile);
-        for (int j = 0; j < W; ++j) target[i + j] = tile[j];
+        tile = transposed(tile);
+#pragma clang loop unroll(full)
+        for (int j = 0; j < W; ++j) target[i + j] = tile.rows[j];
       }
     }
     for (; i < place.columns; ++i) {
@@ -70,10 +72,11 @@ void unpack_elements(const Vector<T> *block, E *base, const Place &place) {
       for (; i < place.columns; ++i) store<T>(line + i * place.column_stride, source[i]);
     } else if (place.column_stride == 1) {
       for (; i + W <= place.columns; i += W) {
-        Vector<T> tile[W];
-        for (int j = 0; j < W; ++j) tile[j] = source[i + j];
-        transpose<T>(tile);
-        for (int j = 0; j < place.channels; ++j) store<T>(line + j * place.channel + i, tile[j]);
+        const Tile<T> tile = transposed(Tile<T>::from(source + i));
+#pragma clang loop unroll(full)
+        for (int j = 0; j < W; ++j) {
+          if (j < place.channels) store<T>(line + j * place.channel + i, tile.rows[j]);
+        }
       }
     }
     for (; i < place.columns; ++i) {
@@ -96,6 +99,15 @@ CSCAN_INLINE Vector<T> gather(const T *parameter, int64_t stride, int channels, 
   Vector<T> value{};
   for (int j = 0; j < channels; ++j) value[j] = parameter[j * stride] * scale;
   return value;
+}
+
+// The reverse of gather: writes the present lanes' sums, times `scale`, unless the target is absent.
+template <class T>
+CSCAN_INLINE void scatter(
+    void *parameter, int64_t first, int64_t stride, const double *sums, int channels, double scale) {
+  if (!parameter) return;
+  T *target = static_cast<T *>(parameter) + first;
+  for (int j = 0; j < channels; ++j) target[j * stride] = T(sums[j] * scale);
 }
 
 }  // namespace CSCAN_VARIANT

@@ -123,7 +123,7 @@ int32_t run_selective_scan_forward(
       const Path<T> path = shared.path(image, block);
       for (int64_t n = 0; n < N; ++n) states[n] = V{};
       for (int64_t tile = 0; tile < path.tiles; ++tile) {
-        scan_tile(path, tile, steps.get() + tile * W, inputs.get(), states.get(), outputs.get());
+        scan_tile<T, 0>(path, tile, steps.get() + tile * W, inputs.get(), states.get(), outputs.get());
       }
       if (scan.z.data) {
         V *z = steps.get();
@@ -185,7 +185,7 @@ int32_t run_selective_scan_backward(
         for (int64_t n = 0; n < N; ++n) carry[n] = V{};
         for (int64_t tile = 0; tile < tiles; ++tile) {
           for (int64_t n = 0; n < N; ++n) entries[tile * N + n] = carry[n];
-          scan_tile(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), y);
+          scan_tile<T, 0>(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), y);
         }
         if (scan.z.data) {
           pack<T>(gates.get(), scan.z, shared.place(scan.z, image, block));
@@ -206,7 +206,7 @@ int32_t run_selective_scan_backward(
         for (int64_t tile = tiles - 1; tile >= 0; --tile) {
           V *step = steps.get() + tile * W;
           V dstep[W];
-          scan_tile_backward(
+          scan_tile_backward<T, 0>(
               path, tile, step, inputs.get(), upstream.get(), entries.get() + tile * N, carry.get(), own,
               downstream.get(), dstep);
           for (int t = 0; t < W; ++t) {
@@ -240,20 +240,18 @@ int32_t run_selective_scan_backward(
     }
   });
   for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = shared.first_channel(block);
+    const int present = shared.channels_in(block);
     for (int64_t i = 0; i < sums_size; ++i) {
-      for (int j = 0; j < shared.channels_in(block); ++j) {
-        double sum = 0;
-        for (int64_t image = 0; image < scan.batch; ++image) {
-          sum += parameter_sums[(image * blocks + block) * sums_size + i][j];
-        }
-        const int64_t channel = shared.first_channel(block) + j;
-        if (i < N) {
-          if (gradient.a) static_cast<T *>(gradient.a)[channel * N + i] = T(sum * Math<T>::unit);
-        } else if (i == N) {
-          if (gradient.delta_bias) static_cast<T *>(gradient.delta_bias)[channel] = T(sum);
-        } else if (gradient.d) {
-          static_cast<T *>(gradient.d)[channel] = T(sum);
-        }
+      double sum[W] = {};
+      for (int64_t image = 0; image < scan.batch; ++image) {
+        const V part = parameter_sums[(image * blocks + block) * sums_size + i];
+        for (int j = 0; j < W; ++j) sum[j] += part[j];
+      }
+      if (i < N) {
+        scatter<T>(gradient.a, first * N + i, N, sum, present, Math<T>::unit);
+      } else {
+        scatter<T>(i == N ? gradient.delta_bias : gradient.d, first, 1, sum, present, 1);
       }
     }
   }
