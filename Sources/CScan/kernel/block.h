@@ -4,17 +4,17 @@
 
 namespace CSCAN_VARIANT {
 
-// Where a block's channels lie in a tensor. Missing lanes (a last, partial block) read as zero and are not written.
+// Where a block's channels lie in a tensor. Missing lanes (a last, partial block) read as zero and are not
+// written.
 struct Place {
   int64_t offset;   // of the first channel's first position
   int64_t channel;  // stride
   int64_t rows, row_stride;
   int64_t columns, column_stride;
-  int channels;     // present lanes
+  int channels;  // present lanes
 
-  CSCAN_INLINE Place of(
-      int64_t offset, int channels, int64_t channel, int64_t rows, int64_t row_stride, int64_t columns,
-      int64_t column_stride) {
+  CSCAN_INLINE Place of(int64_t offset, int channels, int64_t channel, int64_t rows, int64_t row_stride,
+      int64_t columns, int64_t column_stride) {
     // Rows that follow one another are one long row.
     if (columns == 1) return {offset, channel, 1, 0, rows, row_stride, channels};
     if (rows == 1 || row_stride == columns * column_stride) {
@@ -99,6 +99,21 @@ CSCAN_INLINE Vector<T> gather(const T *parameter, int64_t stride, int channels, 
   Vector<T> value{};
   for (int j = 0; j < channels; ++j) value[j] = parameter[j * stride] * scale;
   return value;
+}
+
+// Lane by lane sum of products. Four sums side by side keep the additions from waiting on each other.
+template <class T>
+CSCAN_INLINE Vector<T> dot(const Vector<T> *a, const Vector<T> *b, int64_t count) {
+  Vector<T> sum0{}, sum1{}, sum2{}, sum3{};
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    sum0 += a[i] * b[i];
+    sum1 += a[i + 1] * b[i + 1];
+    sum2 += a[i + 2] * b[i + 2];
+    sum3 += a[i + 3] * b[i + 3];
+  }
+  for (; i < count; ++i) sum0 += a[i] * b[i];
+  return (sum0 + sum1) + (sum2 + sum3);
 }
 
 // The reverse of gather: writes the present lanes' sums, times `scale`, unless the target is absent.

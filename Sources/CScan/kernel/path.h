@@ -2,11 +2,13 @@
 
 // One scan: one block of channels along one path through the positions.
 //
-// A path is cut into tiles of W positions (W lanes in a vector, so W channels in a block). What all channels share comes
-// packed per tile, in the path's order: R rows of low-rank dt, N of B, N of C, each of W positions. The last tile is filled up with zeros,
-// and its surplus positions point at a spare row of the block that is zero, so no loop has a remainder.
+// A path is cut into tiles of W positions (W lanes in a vector, so W channels in a block). What all channels
+// share comes packed per tile, in the path's order: R rows of low-rank dt, N of B, N of C, each of W
+// positions. The last tile is filled up with zeros, and its surplus positions point at a spare row of the
+// block that is zero, so no loop has a remainder.
 //
-// Steps are in units of Math<T>::unit, hence B is packed in these units too: step * B * u is then what the definition says.
+// Steps are in units of Math<T>::unit, hence B is packed in these units too: step * B * u is then what the
+// definition says.
 
 namespace CSCAN_VARIANT {
 
@@ -15,11 +17,11 @@ struct Path {
   static constexpr int W = lanes<T>;
 
   int64_t tiles, rank, state;
-  const T *rows;             // [tiles][rank + 2 state][W]
-  const int32_t *order;      // [tiles][W]: the position at each place of the path
-  const Vector<T> *weight;   // [rank], divided by the unit
-  const Vector<T> *bias;     // [1], divided by the unit
-  const Vector<T> *a;        // [state]
+  const T *rows;            // [tiles][rank + 2 state][W]
+  const int32_t *order;     // [tiles][W]: the position at each place of the path
+  const Vector<T> *weight;  // [rank], divided by the unit
+  const Vector<T> *bias;    // [1], divided by the unit
+  const Vector<T> *a;       // [state]
 
   int64_t rows_per_tile() const { return rank + 2 * state; }
   const T *dt(int64_t tile) const { return rows + tile * rows_per_tile() * W; }
@@ -49,8 +51,8 @@ CSCAN_INLINE void expand_tile(const Path<T> &path, int64_t tile, Vector<T> *step
 // Advances the states `h` over one tile and adds what they put out to `y`, unless that is null.
 // `States` is the number of states if it is known when compiling, else 0.
 template <class T, int States>
-CSCAN_INLINE void scan_tile(
-    const Path<T> &path, int64_t tile, const Vector<T> *step, const Vector<T> *u, Vector<T> *h, Vector<T> *y) {
+CSCAN_INLINE void scan_tile(const Path<T> &path, int64_t tile, const Vector<T> *step, const Vector<T> *u,
+    Vector<T> *h, Vector<T> *y) {
   constexpr int W = lanes<T>;
   using V = Vector<T>;
   const int64_t states = States ? States : path.state;
@@ -73,19 +75,19 @@ CSCAN_INLINE void scan_tile(
 // Sums over positions of one block and path, in units of the step where a step is a factor.
 template <class T>
 struct PathGradient {
-  T *rows;             // as Path::rows, added to: sums over the lanes
-  Vector<T> *a;        // [state], added to
-  Vector<T> *weight;   // [rank], added to
-  Vector<T> *bias;     // [1], added to
+  T *rows;            // as Path::rows, added to: sums over the lanes
+  Vector<T> *a;       // [state], added to
+  Vector<T> *weight;  // [rank], added to
+  Vector<T> *bias;    // [1], added to
 };
 
-// Runs one tile backwards. `entry` [state] are the states before the tile, `carry` [state] the gradients that reach the state
-// after the tile's last position from later ones; it becomes the same for the previous tile.
+// Runs one tile backwards. `entry` [state] are the states before the tile, `carry` [state] the gradients that
+// reach the state after the tile's last position from later ones; it becomes the same for the previous tile.
 // Adds to `du`; `dstep` [W] receives the gradient of the step times the unit.
 template <class T, int States>
-CSCAN_INLINE void scan_tile_backward(
-    const Path<T> &path, int64_t tile, const Vector<T> *step, const Vector<T> *u, const Vector<T> *dy,
-    const Vector<T> *entry, Vector<T> *carry, const PathGradient<T> &gradient, Vector<T> *du, Vector<T> *dstep) {
+CSCAN_INLINE void scan_tile_backward(const Path<T> &path, int64_t tile, const Vector<T> *step,
+    const Vector<T> *u, const Vector<T> *dy, const Vector<T> *entry, Vector<T> *carry,
+    const PathGradient<T> &gradient, Vector<T> *du, Vector<T> *dstep) {
   constexpr int W = lanes<T>;
   using V = Vector<T>;
   const int64_t states = States ? States : path.state;

@@ -1,7 +1,8 @@
 #pragma once
 
-// The two-dimensional scan in four directions, one pass over x: a task is one block of channels of one image. It holds the
-// block's x and y (backward: x, dy, dx) in scratch, so that each is read and written once, and expands dt tile by tile.
+// The two-dimensional scan in four directions, one pass over x: a task is one block of channels of one image.
+// It holds the block's x and y (backward: x, dy, dx) in scratch, so that each is read and written once, and
+// expands dt tile by tile.
 
 namespace CSCAN_VARIANT {
 
@@ -138,10 +139,8 @@ struct Ss2dShared {
 
   Path<T> path(int64_t image, int64_t block, int k) const {
     const V *own = parameters.get() + block * block_parameters + k * (scan.rank + 1 + scan.state);
-    return {
-        tiles, scan.rank, scan.state,
-        packed.get() + (image * directions + k) * tiles * rows * W, order.get() + k * tiles * W,
-        own, own + scan.rank, own + scan.rank + 1};
+    return {tiles, scan.rank, scan.state, packed.get() + (image * directions + k) * tiles * rows * W,
+        order.get() + k * tiles * W, own, own + scan.rank, own + scan.rank + 1};
   }
 
   V skip(int64_t block) const { return parameters[(block + 1) * block_parameters - 1]; }
@@ -217,11 +216,8 @@ int32_t run_ss2d_backward(
         V *sums = parameter_sums.get() + (image * blocks + block) * shared.block_parameters;
         for (int64_t i = 0; i < shared.block_parameters; ++i) sums[i] = V{};
         const V skip = shared.skip(block);
-        V &dskip = sums[shared.block_parameters - 1];
-        for (int64_t p = 0; p < length; ++p) {
-          downstream[p] = skip * upstream[p];
-          dskip += upstream[p] * inputs[p];
-        }
+        for (int64_t p = 0; p < length; ++p) downstream[p] = skip * upstream[p];
+        sums[shared.block_parameters - 1] = dot<T>(upstream.get(), inputs.get(), length);
         for (int k = 0; k < directions; ++k, sums += R + 1 + N) {
           const Path<T> path = shared.path(image, block, k);
           const PathGradient<T> own{part_rows + k * tiles * rows * W, sums + R + 1, sums, sums + R};
@@ -235,9 +231,8 @@ int32_t run_ss2d_backward(
           for (int64_t tile = tiles - 1; tile >= 0; --tile) {
             const V *step = steps.get() + tile * W;
             V draw[W];
-            scan_tile_backward<T, States>(
-                path, tile, step, inputs.get(), upstream.get(), entries.get() + tile * N, carry.get(), own,
-                downstream.get(), draw);
+            scan_tile_backward<T, States>(path, tile, step, inputs.get(), upstream.get(),
+                entries.get() + tile * N, carry.get(), own, downstream.get(), draw);
             for (int t = 0; t < W; ++t) draw[t] *= Math<T>::softplus_slope(step[t]);
             expand_tile_backward(path, tile, draw, own);
           }
@@ -252,9 +247,9 @@ int32_t run_ss2d_backward(
     for_ranges(parallel, scan.batch * directions * rows, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t image = i / (directions * rows), k = i / rows % directions, r = i % rows;
-        unpack_row<T>(
-            row_sums.get() + image * parts * row_sums_size + (k * tiles * rows + r) * W, parts, row_sums_size,
-            gradient.projection, shared.row(gradient.projection, image, k, r), shared.row_scale(r));
+        unpack_row<T>(row_sums.get() + image * parts * row_sums_size + (k * tiles * rows + r) * W, parts,
+            row_sums_size, gradient.projection, shared.row(gradient.projection, image, k, r),
+            shared.row_scale(r));
       }
     });
   }
@@ -279,7 +274,8 @@ int32_t ss2d_forward(const cscan_ss2d &scan, cscan_tensor y, cscan_parallel_fn p
                          : run_ss2d_forward<float, 0>(scan, y, parallel);
 }
 
-int32_t ss2d_backward(const cscan_ss2d &scan, const cscan_ss2d_gradient &gradient, cscan_parallel_fn parallel) {
+int32_t ss2d_backward(
+    const cscan_ss2d &scan, const cscan_ss2d_gradient &gradient, cscan_parallel_fn parallel) {
   if (scan.x.type == CSCAN_FLOAT64) return run_ss2d_backward<double, 0>(scan, gradient, parallel);
   return scan.state == 1 ? run_ss2d_backward<float, 1>(scan, gradient, parallel)
                          : run_ss2d_backward<float, 0>(scan, gradient, parallel);
