@@ -105,7 +105,7 @@ def split(decay, value, chunk):
 
 
 def carry(decay, local, length):
-    """Adds to every chunk's own states the state that enters it, decayed. Both arguments run from a chunk's start."""
+    """Adds to every chunk's own states the state that enters it, decayed since the chunk's start."""
     state, entering = torch.zeros_like(local[0, 0]), []
     for a, b in zip(decay[-1].unbind(0), local[-1].unbind(0)):
         entering.append(state)
