@@ -86,6 +86,9 @@ let package = Package(
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
     .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .testTarget(
+      name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
+      swiftSettings: swift + [.unsafeFlags(["-O"])]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

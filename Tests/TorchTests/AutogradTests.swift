@@ -79,9 +79,3 @@ import Torch
     expectEqual(x, [3], [1])
   }
 }
-
-extension Tensor? {
-  fileprivate static func == (optional: Tensor?, _: _OptionalNilComparisonType) -> Bool {
-    if case .none = optional { true } else { false }
-  }
-}
