@@ -57,7 +57,8 @@ let capabilities: [String] = {
 
   @Test(arguments: 0..<16) func options(_ bits: Int) throws {
     let sample = ScanSample(
-      groups: 2, states: 3, length: 11, hasSkip: bits & 1 != 0, hasGate: bits & 2 != 0, hasBias: bits & 4 != 0,
+      groups: 2, states: 3, length: 11, hasSkip: bits & 1 != 0, hasGate: bits & 2 != 0,
+      hasBias: bits & 4 != 0,
       softplus: bits & 8 != 0)
     try withEachCapability { capability in
       for dtype in [DType.float32, .float64] {
@@ -78,7 +79,8 @@ let capabilities: [String] = {
     let plain = sample.scan(dtype)
     // Each operand is laid out backwards in memory, or a slice of something larger.
     func transposed(_ x: Tensor) -> Tensor {
-      x.rank == 3 ? x.transpose(1, 2).contiguous().transpose(1, 2) : x.transpose(1, 3).contiguous().transpose(1, 3)
+      x.rank == 3
+        ? x.transpose(1, 2).contiguous().transpose(1, 2) : x.transpose(1, 3).contiguous().transpose(1, 3)
     }
     func sliced(_ x: Tensor) -> Tensor {
       concatenate([x, x, x], along: x.rank - 1).narrow(x.rank - 1, from: x.size(-1), length: x.size(-1))
@@ -89,7 +91,9 @@ let capabilities: [String] = {
         return x.rank < 3 ? x : layout(x)
       }
       #expect(!strided.u.isContiguous())
-      try withEachCapability { expectCompiled(strided, matchesDefinition: "\($0) \(dtype) \(name) \(sample)") }
+      try withEachCapability {
+        expectCompiled(strided, matchesDefinition: "\($0) \(dtype) \(name) \(sample)")
+      }
     }
   }
 
@@ -98,7 +102,9 @@ let capabilities: [String] = {
     let scan = sample.scan(.float64)
     gradientCheck("compiled \(sample)", scan.operands.map(\.tensor)) { x in
       SelectiveScan(
-        u: x[0], delta: x[1], a: x[2], b: x[3], c: x[4], d: x[5], z: x[6], deltaBias: x[7], softplus: true)(.compiled).y
+        u: x[0], delta: x[1], a: x[2], b: x[3], c: x[4], d: x[5], z: x[6], deltaBias: x[7], softplus: true)(
+          .compiled
+        ).y
     }
   }
 
@@ -107,12 +113,14 @@ let capabilities: [String] = {
     let whole = scan(.compiled).y
     for index in 0..<2 {
       func part(_ x: Tensor) -> Tensor { x.rank < 3 ? x : x.narrow(0, from: index, length: 1) }
-      expectClose(scan.mapped(part)(.compiled).y, whole.narrow(0, from: index, length: 1), 0, "batch \(index)")
+      expectClose(
+        scan.mapped(part)(.compiled).y, whole.narrow(0, from: index, length: 1), 0, "batch \(index)")
     }
   }
 
   @Test func threadsDoNotChangeABit() {
-    let scan = ScanSample(batch: 3, channels: 33, groups: 3, states: 8, length: 70, hasGate: true).scan(.float32)
+    let scan = ScanSample(batch: 3, channels: 33, groups: 3, states: 8, length: 70, hasGate: true).scan(
+      .float32)
     let before = Engine.threadCount
     defer { Engine.threadCount = before }
     func run(_ threads: Int) -> [Tensor] {

@@ -26,7 +26,8 @@ struct MapSample: Sendable, CustomTestStringConvertible {
     }
     return [
       filled("projection", [K * (R + 2 * N), D, 1], -0.7, 0.7), filled("delta weight", [K, D, R], -0.7, 0.7),
-      filled("delta bias", [K, D], -2, 0), filled("log A", [K * D, N], 0, 1), filled("skip", [K * D], 0.5, 1.5),
+      filled("delta bias", [K, D], -2, 0), filled("log A", [K * D, N], 0, 1),
+      filled("skip", [K * D], 0.5, 1.5),
     ]
   }
 }
@@ -69,7 +70,8 @@ extension CompiledScanTests {
         continue
       }
       expectClose(
-        gradient, reference, isHalf ? limit : ScanTolerance(dtype).gradient, "\(label) \(sample): gradient by \(name)")
+        gradient, reference, isHalf ? limit : ScanTolerance(dtype).gradient,
+        "\(label) \(sample): gradient by \(name)")
     }
   }
 
@@ -173,7 +175,9 @@ extension CompiledScanTests {
     defer { Engine.threadCount = before }
     func run(_ threads: Int) -> [Tensor] {
       Engine.threadCount = threads
-      let leaves = ([sample.map(.float32), projections] + own.dropFirst()).map { $0.clone().requiringGradient() }
+      let leaves = ([sample.map(.float32), projections] + own.dropFirst()).map {
+        $0.clone().requiringGradient()
+      }
       let y = Tensor.scan2D(
         leaves[0], projections: leaves[1], deltaWeight: leaves[2], deltaBias: leaves[3], a: -leaves[4].exp(),
         d: leaves[5])

@@ -16,8 +16,11 @@ struct ScanSample: Sendable, CustomTestStringConvertible {
   var softplus = true
 
   var testDescription: String {
-    let options = [hasSkip ? "D" : nil, hasGate ? "z" : nil, hasBias ? "bias" : nil, softplus ? "softplus" : nil]
-    return "B\(batch) D\(channels) G\(groups) N\(states) L\(length) \(options.compactMap(\.self).joined(separator: "+"))"
+    let options = [
+      hasSkip ? "D" : nil, hasGate ? "z" : nil, hasBias ? "bias" : nil, softplus ? "softplus" : nil,
+    ]
+    return
+      "B\(batch) D\(channels) G\(groups) N\(states) L\(length) \(options.compactMap(\.self).joined(separator: "+"))"
   }
 
   /// Operands of that type, parameters at least float32; the same numbers for every call.
@@ -101,6 +104,8 @@ func expectCompiled(
       Issue.record("\(label): no gradient by \(name)", sourceLocation: sourceLocation)
       continue
     }
-    expectClose(gradient, reference, tolerance.gradient, "\(label): gradient by \(name)", sourceLocation: sourceLocation)
+    expectClose(
+      gradient, reference, tolerance.gradient, "\(label): gradient by \(name)", sourceLocation: sourceLocation
+    )
   }
 }

@@ -74,7 +74,8 @@ private let reference = try? Fixture("selective_scan", in: .module)
       deltaBias: inputs["delta_bias"], softplus: try expected.attributes["delta_softplus"].bool())
     let (y, last) = scan(kernel)
     expectClose(y, try expected.output(), output, "\(expected.testDescription) \(dtype)")
-    expectClose(last, try expected.content["last_state"].tensor(), output, "\(expected.testDescription) last state")
+    expectClose(
+      last, try expected.content["last_state"].tensor(), output, "\(expected.testDescription) last state")
     try expectGradients(of: y, inputs, match: expected, gradient)
   }
 }
@@ -83,7 +84,8 @@ private let reference = try? Fixture("selective_scan", in: .module)
   @Test(arguments: [
     ("delta", "delta: expected shape"), ("a", "A: expected shape"), ("b", "B: expected shape"),
     ("c", "C: expected shape"), ("d", "D: expected shape"), ("z", "z: expected shape"),
-    ("bias", "delta bias: expected shape"), ("groups", "channels do not divide into"), ("rank", "u: expected [B, D, L]"),
+    ("bias", "delta bias: expected shape"), ("groups", "channels do not divide into"),
+    ("rank", "u: expected [B, D, L]"),
   ])
   func wrongShapesAreSentences(_ operand: String, _ sentence: String) {
     var scan = ScanSample(states: 2, length: 5, hasGate: true).scan(.float32)
