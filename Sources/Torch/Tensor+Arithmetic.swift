@@ -32,6 +32,8 @@ extension Tensor {
   public static func .== (a: Tensor, b: Double) -> Tensor { Aten.eqScalar(.tensor(a), .double(b)) }
   /// Element-wise inequality, as truth values.
   public static func .!= (a: Tensor, b: Tensor) -> Tensor { Aten.ne(.tensor(a), .tensor(b)) }
+  /// Element-wise inequality with a number, as truth values.
+  public static func .!= (a: Tensor, b: Double) -> Tensor { Aten.neScalar(.tensor(a), .double(b)) }
   /// Element-wise comparison, as truth values.
   public static func .< (a: Tensor, b: Tensor) -> Tensor { Aten.lt(.tensor(a), .tensor(b)) }
   /// Element-wise comparison with a number, as truth values.
@@ -42,8 +44,12 @@ extension Tensor {
   public static func .> (a: Tensor, b: Double) -> Tensor { Aten.gtScalar(.tensor(a), .double(b)) }
   /// Element-wise comparison, as truth values.
   public static func .<= (a: Tensor, b: Tensor) -> Tensor { Aten.le(.tensor(a), .tensor(b)) }
+  /// Element-wise comparison with a number, as truth values.
+  public static func .<= (a: Tensor, b: Double) -> Tensor { Aten.leScalar(.tensor(a), .double(b)) }
   /// Element-wise comparison, as truth values.
   public static func .>= (a: Tensor, b: Tensor) -> Tensor { Aten.ge(.tensor(a), .tensor(b)) }
+  /// Element-wise comparison with a number, as truth values.
+  public static func .>= (a: Tensor, b: Double) -> Tensor { Aten.geScalar(.tensor(a), .double(b)) }
   /// Both true, element-wise.
   public static func .& (a: Tensor, b: Tensor) -> Tensor { Aten.logicalAnd(.tensor(a), .tensor(b)) }
   /// Not true, element-wise.
