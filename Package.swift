@@ -60,7 +60,7 @@ let package = Package(
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Backbones", "Layers", "Torch",
+        "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -71,6 +71,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
     .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
+    .target(
+      name: "Training",
+      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Torch", "Yams"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -6,5 +6,9 @@ struct Ganglion: AsyncParsableCommand {
     commandName: "ganglion",
     abstract: "Vision backbones with state-space, convolution and attention mixers, and sparse cross-layer connections.",
     version: "0.1.0",
-    subcommands: [])
+    subcommands: [
+      TrainCommand.self,
+      EvaluateCommand.self,
+      PredictCommand.self,
+    ])
 }
