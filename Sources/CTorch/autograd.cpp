@@ -55,7 +55,17 @@ ct_tensor ct_grad(ct_tensor tensor) {
   }, nullptr);
 }
 int32_t ct_set_grad(ct_tensor tensor, ct_tensor gradient) {
-  return guard_status([&] { ref(tensor).mutable_grad() = optional(gradient); });
+  return guard_status([&] {
+    const at::Tensor &leaf = ref(tensor);
+    if (gradient) {
+      const at::Tensor &value = ref(gradient);
+      TORCH_CHECK(
+          value.sizes() == leaf.sizes() && value.scalar_type() == leaf.scalar_type() && value.device() == leaf.device(),
+          "a gradient has the tensor's shape, type and device, got ", value.sizes(), " ", value.scalar_type(), " on ",
+          value.device());
+    }
+    leaf.mutable_grad() = optional(gradient);
+  });
 }
 int32_t ct_backward(ct_tensor tensor, ct_tensor gradient, bool retain_graph) {
   return guard_status([&] { torch::autograd::backward({ref(tensor)}, {optional(gradient)}, retain_graph); });
@@ -75,7 +85,12 @@ int32_t ct_gradients(
   });
 }
 bool ct_grad_enabled(void) { return c10::GradMode::is_enabled(); }
-void ct_set_grad_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
+void ct_set_grad_enabled(bool enabled) {
+  // Autocast keeps the half-width copies of parameters; those made without recording have no history, so that the
+  // parameters would lose their gradients.
+  if (enabled && !c10::GradMode::is_enabled()) guard([] { at::autocast::clear_cache(); return 0; }, 0);
+  c10::GradMode::set_enabled(enabled);
+}
 
 int32_t ct_custom_function(
     const ct_tensor *inputs, int32_t input_count, const ct_tensor *outputs, int32_t output_count, const char *name,
@@ -92,7 +107,11 @@ int32_t ct_custom_function(
     if (differentiable) node->set_next_edges(torch::autograd::collect_next_edges(variables));
     for (int32_t i = 0; i < output_count; i++) {
       at::Tensor output = ref(outputs[i]).detach();
-      if (differentiable) torch::autograd::set_history(output, node);
+      if (differentiable) {
+        // Integers have no derivative, but keep their place among the gradients.
+        if (torch::autograd::isDifferentiableType(output.scalar_type())) torch::autograd::set_history(output, node);
+        else node->add_input_metadata(torch::autograd::Node::undefined_input());
+      }
       results[i] = own(std::move(output));
     }
   });

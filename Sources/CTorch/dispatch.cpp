@@ -56,7 +56,9 @@ c10::IValue to_ivalue(const ct_value &argument) {
 
 ct_value from_ivalue(c10::IValue &&result) {
   ct_value out{};
-  if (result.isTensor()) {
+  if (result.isTensor() && !result.toTensor().defined()) {
+    out.tag = CT_NONE;
+  } else if (result.isTensor()) {
     out.tag = CT_TENSOR;
     out.value.pointer = own(std::move(result).toTensor());
   } else if (result.isInt()) {
@@ -70,6 +72,7 @@ ct_value from_ivalue(c10::IValue &&result) {
     out.value.integer = result.toBool();
   } else if (result.isTensorList()) {
     std::vector<at::Tensor> tensors = result.toTensorVector();
+    for (const auto &tensor : tensors) TORCH_CHECK(tensor.defined(), "a list of results with an undefined tensor");
     auto *handles = static_cast<ct_tensor *>(std::malloc(sizeof(ct_tensor) * std::max<size_t>(1, tensors.size())));
     TORCH_CHECK(handles, "out of memory");
     for (size_t i = 0; i < tensors.size(); i++) handles[i] = own(std::move(tensors[i]));
@@ -81,6 +84,14 @@ ct_value from_ivalue(c10::IValue &&result) {
     out.tag = CT_NONE;
   }
   return out;
+}
+
+void release(const ct_value &value) {
+  if (value.tag == CT_TENSOR) ct_release(static_cast<ct_tensor>(const_cast<void *>(value.value.pointer)));
+  if (value.tag != CT_TENSORS) return;
+  auto *handles = static_cast<ct_tensor *>(const_cast<void *>(value.value.pointer));
+  for (int32_t i = 0; i < value.count; i++) ct_release(handles[i]);
+  std::free(handles);
 }
 
 }  // namespace
@@ -112,7 +123,15 @@ int32_t ct_call(ct_operator handle, const ct_value *arguments, int32_t count, ct
     op.callBoxed(stack);
     TORCH_CHECK(static_cast<int32_t>(stack.size()) <= capacity, "more results than room: ", stack.size());
     int32_t written = 0;
-    for (auto &result : stack) results[written++] = from_ivalue(std::move(result));
+    try {
+      for (auto &result : stack) {
+        results[written] = from_ivalue(std::move(result));
+        written++;
+      }
+    } catch (...) {
+      while (written > 0) release(results[--written]);
+      throw;
+    }
     return written;
   }, -1);
 }

@@ -50,7 +50,12 @@ inline auto guard(Body body, decltype(body()) failure) -> decltype(body()) {
 template <class Body>
 inline ct_tensor guard_tensor(Body body) {
   if (ct_scope_failed()) return ct_poisoned();
-  return guard([&] { return own(body()); }, nullptr);
+  return guard([&] {
+    at::Tensor tensor = body();
+    // An undefined tensor is a static of LibTorch's, not a reference to be counted and released.
+    TORCH_CHECK(tensor.defined(), "the result is undefined");
+    return own(std::move(tensor));
+  }, nullptr);
 }
 
 // An entry with an effect only.

@@ -13,8 +13,14 @@ struct AutocastState {
 
   func run<Result>(_ body: () throws -> Result) rethrows -> Result {
     let before = AutocastState.current(device)
-    requireSuccess(ct_autocast_enter(device.type, isEnabled, dtype), "autocast")
-    defer { requireSuccess(ct_autocast_leave(device.type, before.isEnabled, before.dtype), "autocast") }
+    let status = ct_autocast_enter(device.type, isEnabled, dtype)
+    requireSuccess(status, "autocast on \(device)")
+    defer {
+      if status == 0 {
+        requireSuccess(
+          ct_autocast_leave(device.type, before.isEnabled, before.dtype), "autocast on \(device)")
+      }
+    }
     return try body()
   }
 }

@@ -85,6 +85,8 @@ public struct Operator: @unchecked Sendable {
   }
 
   /// Runs the operator and returns all its tensors, those of lists in order.
+  ///
+  /// A result that LibTorch leaves undefined is left out.
   @discardableResult
   public func all(_ arguments: Argument...) -> [Tensor] { run(arguments) }
 

@@ -75,7 +75,6 @@ public final class SGD {
   public let state: [Tensor]
   private let momentum: Double
   private let nesterov: Bool
-  private var isFirst = true
 
   /// An optimizer at step 0.
   public init(_ groups: [ParameterGroup], momentum: Double = 0.9, nesterov: Bool = false) {
@@ -95,12 +94,12 @@ public final class SGD {
         }
         offset += group.parameters.count
         guard !rows.isEmpty else { continue }
+        // Never "the first step": a buffer of zeros gives the same, and a resumed one must not be overwritten.
         Aten.fusedSGD.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(momentum == 0 ? [] : rows.map(\.2)),
           .double(group.weightDecay), .double(momentum), .double(learningRate), .double(0), .bool(nesterov),
-          .bool(false), .bool(isFirst))
+          .bool(false), .bool(false))
       }
-      isFirst = false
     }
   }
 }

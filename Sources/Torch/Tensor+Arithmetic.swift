@@ -7,22 +7,28 @@ extension Tensor {
   public static func * (a: Tensor, b: Tensor) -> Tensor { Aten.mul(.tensor(a), .tensor(b)) }
   /// Element-wise quotient, with broadcasting.
   public static func / (a: Tensor, b: Tensor) -> Tensor { Aten.div(.tensor(a), .tensor(b)) }
-  /// A number added to every element.
-  public static func + (a: Tensor, b: Double) -> Tensor { Aten.addScalar(.tensor(a), .double(b)) }
-  /// A number added to every element.
+  /// A number added to every element; a whole number leaves integers integers.
+  public static func + (a: Tensor, b: Double) -> Tensor { Aten.addScalar(.tensor(a), a.scalar(b)) }
+  /// A number added to every element; a whole number leaves integers integers.
   public static func + (a: Double, b: Tensor) -> Tensor { b + a }
-  /// A number subtracted from every element.
-  public static func - (a: Tensor, b: Double) -> Tensor { Aten.subScalar(.tensor(a), .double(b)) }
-  /// Every element subtracted from a number.
-  public static func - (a: Double, b: Tensor) -> Tensor { Aten.rsubScalar(.tensor(b), .double(a)) }
-  /// Every element times a number.
-  public static func * (a: Tensor, b: Double) -> Tensor { Aten.mulScalar(.tensor(a), .double(b)) }
-  /// Every element times a number.
+  /// A number subtracted from every element; a whole number leaves integers integers.
+  public static func - (a: Tensor, b: Double) -> Tensor { Aten.subScalar(.tensor(a), a.scalar(b)) }
+  /// Every element subtracted from a number; a whole number leaves integers integers.
+  public static func - (a: Double, b: Tensor) -> Tensor { Aten.rsubScalar(.tensor(b), b.scalar(a)) }
+  /// Every element times a number; a whole number leaves integers integers.
+  public static func * (a: Tensor, b: Double) -> Tensor { Aten.mulScalar(.tensor(a), a.scalar(b)) }
+  /// Every element times a number; a whole number leaves integers integers.
   public static func * (a: Double, b: Tensor) -> Tensor { b * a }
   /// Every element divided by a number.
   public static func / (a: Tensor, b: Double) -> Tensor { Aten.divScalar(.tensor(a), .double(b)) }
   /// A number divided by every element.
   public static func / (a: Double, b: Tensor) -> Tensor { Aten.reciprocal(.tensor(b)) * a }
+  /// A whole number as an integer next to a tensor of integers, so that the sum stays one of integers.
+  private func scalar(_ value: Double) -> Argument {
+    if dtype.isFloatingPoint { return .double(value) }
+    return Int(exactly: value).map(Argument.int) ?? .double(value)
+  }
+
   /// The sign changed.
   public static prefix func - (a: Tensor) -> Tensor { Aten.neg(.tensor(a)) }
 

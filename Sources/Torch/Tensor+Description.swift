@@ -1,24 +1,28 @@
 import Foundation
 
 extension Tensor: CustomStringConvertible {
-  /// The shape, the type and the elements in nested brackets; long dimensions show their first and last three.
+  /// The shape, the type and the elements in nested brackets, columns lined up; long dimensions show their first and
+  /// last three.
   public var description: String {
     if isPoisoned { return "Tensor(poisoned)" }
     let header = "Tensor\(shape) \(dtype)" + (device == .cpu ? "" : " \(device)")
     if count == 0 { return header }
-    let source = withoutGradients { detached().to(device: .cpu) }
-    let format = ElementFormat(withoutGradients { source.preview().to(.float64).array(Double.self) }, dtype)
-    return header + "\n" + source.lines(format, indent: 0)
+    return withoutGradients {
+      let shown = detached().preview().to(device: .cpu)
+      let grid = ElementGrid(
+        sizes: shown.shape, isCut: shape.map(Self.isLong), elements: shown.elementTexts())
+      return header + "\n" + grid.text(0, 0)
+    }
   }
 
   private static let edge = 3
 
-  private func isLong(_ size: Int) -> Bool { size > 2 * Self.edge + 2 }
+  private static func isLong(_ size: Int) -> Bool { size > 2 * edge + 2 }
 
   /// The elements that are shown.
   private func preview() -> Tensor {
     var result = self
-    for dimension in 0..<rank where isLong(size(dimension)) {
+    for dimension in 0..<rank where Self.isLong(size(dimension)) {
       let size = result.size(dimension)
       result = concatenate(
         [
@@ -29,42 +33,49 @@ extension Tensor: CustomStringConvertible {
     return result
   }
 
-  private func lines(_ format: ElementFormat, indent: Int) -> String {
-    if rank == 0 { return format.text(to(.float64).item()) }
-    let size = self.size(0)
-    let shown = isLong(size) ? Array(0..<Self.edge) + Array(size - Self.edge..<size) : Array(0..<size)
-    var parts = shown.map { select(0, $0).lines(format, indent: indent + 1) }
-    if isLong(size) { parts.insert("…", at: Self.edge) }
-    if rank == 1 { return "[" + parts.joined(separator: ", ") + "]" }
-    let gap = String(repeating: "\n", count: rank - 1) + String(repeating: " ", count: indent + 1)
-    return "[" + parts.joined(separator: "," + gap) + "]"
+  /// The elements in row-major order, padded to one width.
+  private func elementTexts() -> [String] {
+    let texts: [String] =
+      switch dtype {
+      case .bool: array(Bool.self).map { "\($0)" }
+      case .float16, .bfloat16, .float32, .float64: Self.decimals(array(Double.self))
+      default: array(Int.self).map { "\($0)" }
+      }
+    let width = texts.map(\.count).max() ?? 0
+    return texts.map { String(repeating: " ", count: width - $0.count) + $0 }
+  }
+
+  /// As few decimals as show four places of every number, or powers of ten where those would not do.
+  private static func decimals(_ values: [Double]) -> [String] {
+    let sizes = values.filter { $0.isFinite && $0 != 0 }.map(\.magnitude)
+    let isScientific = (sizes.max() ?? 1) >= 1e8 || (sizes.min() ?? 1) < 1e-4
+    let (pattern, most) = isScientific ? ("e", 4) : ("f", 4)
+    var texts = values.map { String(format: "%.\(most)\(pattern)", $0) }
+    for places in stride(from: most - 1, through: 1, by: -1) {
+      let shorter = values.map { String(format: "%.\(places)\(pattern)", $0) }
+      guard zip(shorter, texts).allSatisfy({ Double($0) == Double($1) || $0 == $1 }) else { break }
+      texts = shorter
+    }
+    return texts
   }
 }
 
-/// How the elements of one tensor are written so that columns line up.
-private struct ElementFormat {
-  private let pattern: String
-  private let dtype: DType
-  private let width: Int
+/// The texts of the elements shown of a tensor, laid out by its dimensions.
+private struct ElementGrid {
+  let sizes: [Int]
+  let isCut: [Bool]
+  let elements: [String]
 
-  init(_ values: [Double], _ dtype: DType) {
-    self.dtype = dtype
-    let finite = values.filter(\.isFinite)
-    let largest = finite.map(\.magnitude).max() ?? 0
-    let smallest = finite.map(\.magnitude).filter { $0 > 0 }.min() ?? 1
-    if !dtype.isFloatingPoint {
-      pattern = "%.0f"
-    } else if largest >= 1e5 || smallest < 1e-4 {
-      pattern = "%.4e"
-    } else {
-      pattern = "%.4f"
-    }
-    width = values.map { [pattern] in String(format: pattern, $0).count }.max() ?? 0
-  }
-
-  func text(_ value: Double) -> String {
-    if dtype == .bool { return value == 0 ? "false" : "true" }
-    let text = String(format: pattern, value)
-    return String(repeating: " ", count: max(0, width - text.count)) + text
+  /// The brackets of the part that starts at element `start` and runs over the dimensions from `dimension` on.
+  func text(_ dimension: Int, _ start: Int) -> String {
+    if dimension == sizes.count { return elements[start] }
+    let stride = sizes[(dimension + 1)...].reduce(1, *)
+    var parts = (0..<sizes[dimension]).map { text(dimension + 1, start + $0 * stride) }
+    if isCut[dimension] { parts.insert("…", at: parts.count / 2) }
+    let depth = sizes.count - dimension
+    let gap =
+      depth == 1
+      ? " " : String(repeating: "\n", count: depth - 1) + String(repeating: " ", count: dimension + 1)
+    return "[" + parts.joined(separator: "," + gap) + "]"
   }
 }

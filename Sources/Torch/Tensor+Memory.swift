@@ -14,8 +14,7 @@ extension Tensor {
     let sizes = shape.map(Int64.init)
     let tensor = Tensor(ct_empty(sizes, Int32(sizes.count), dtype.rawValue), "Tensor of shape \(shape)")
     if !isPoisoned {
-      let address = tensor.count == 0 ? nil : ct_data(tensor.pointer)
-      try body(UnsafeMutableRawBufferPointer(start: address, count: address == nil ? 0 : tensor.byteCount))
+      try body(UnsafeMutableRawBufferPointer(start: tensor.address, count: tensor.byteCount))
     }
     self = tensor
   }
@@ -32,8 +31,16 @@ extension Tensor {
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     let source = withoutGradients { detached().to(device: .cpu).contiguous() }
     return try withExtendedLifetime(source) {
-      let address = source.count == 0 ? nil : ct_data(source.pointer)
-      return try body(UnsafeRawBufferPointer(start: address, count: address == nil ? 0 : source.byteCount))
+      try body(UnsafeRawBufferPointer(start: source.address, count: source.byteCount))
     }
+  }
+
+  /// Where the first element of a tensor on the CPU lies; `nil` if it has none.
+  private var address: UnsafeMutableRawPointer? {
+    if count == 0 { return nil }
+    guard let address = ct_data(pointer) else {
+      fatalError("memory of \(summary): \(String(cString: ct_last_error()))")
+    }
+    return address
   }
 }

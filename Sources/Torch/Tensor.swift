@@ -133,6 +133,7 @@ extension Tensor {
 
   /// The bytes of the elements in row-major order, in the host's byte order.
   public func bytes() -> [UInt8] {
+    if isPoisoned { return [UInt8](repeating: 0, count: dtype.byteCount) }
     let source = to(device: .cpu)
     let length = source.count * dtype.byteCount
     return [UInt8](unsafeUninitializedCapacity: length) { buffer, initialized in

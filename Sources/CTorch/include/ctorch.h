@@ -76,7 +76,7 @@ typedef struct {
 
 ct_operator _Nullable ct_find_operator(const char *name, const char *overload);
 // Runs an operator. Returns the number of results, written to `results`, or -1. A list of tensors comes back as
-// CT_TENSORS with a malloc'ed array of owned handles.
+// CT_TENSORS with a malloc'ed array of owned handles, an undefined tensor as CT_NONE.
 int32_t ct_call(ct_operator op, const ct_value *_Nullable arguments, int32_t count, ct_value *results, int32_t capacity);
 
 // ---- random numbers
