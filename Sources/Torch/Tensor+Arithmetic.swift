@@ -105,7 +105,8 @@ extension Tensor {
 
   /// Adds `other` times `scale` to this tensor's own memory.
   public func add(_ other: Tensor, scale: Double = 1) {
-    Aten.addInPlace(.tensor(self), .tensor(other), .double(scale))
+    // Integers refuse a real factor, even 1.
+    Aten.addInPlace(.tensor(self), .tensor(other), scale == 1 ? .automatic : .double(scale))
   }
   /// Multiplies this tensor's own memory by a number.
   public func multiply(by factor: Double) { Aten.mulScalarInPlace(.tensor(self), .double(factor)) }
