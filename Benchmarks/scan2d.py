@@ -25,7 +25,10 @@ OPERATIONS = {"forward": lambda rank: 29 + rank, "backward": lambda rank: 61 + 3
 
 def lines(command):
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [json.loads(line) for line in process.stdout.splitlines()]
+    records = [json.loads(line) for line in process.stdout.splitlines()]
+    for record in records:
+        record["shape"] = record.get("shape", [])[:4]
+    return records
 
 
 def processor():

@@ -126,7 +126,7 @@ func measureMachine() {
   let copy = times(7) { target.copy(from: source) }.min() ?? 1
   write([
     "name": "machine", "kernel": Engine.scanCapability, "libtorch": Engine.version, "threads": options.threads,
-    "fma_per_s": Double(side * side * side) / product * 1e3, "bytes_per_s": Double(2 * source.byteCount) / copy * 1e3,
+    "fma_per_s": Double(side * side * side) / product * 1e3, "bytes_per_s": Double(2 * 4 * source.count) / copy * 1e3,
   ])
 }
 
