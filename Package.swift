@@ -75,7 +75,7 @@ let package = Package(
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Backbones", "Layers", "Torch", "Verification",
+        "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -89,6 +89,10 @@ let package = Package(
     .testTarget(
       name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
       swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
+    .target(
+      name: "Training",
+      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Torch", "Yams"], swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -7,5 +7,10 @@ struct Ganglion: AsyncParsableCommand {
     abstract:
       "Vision backbones with state-space, convolution and attention mixers, and sparse cross-layer connections.",
     version: "0.1.0",
-    subcommands: [VerifyCommand.self])
+    subcommands: [
+      TrainCommand.self,
+      EvaluateCommand.self,
+      PredictCommand.self,
+      VerifyCommand.self,
+    ])
 }

@@ -1,0 +1,217 @@
+import Data
+import Evaluation
+import Foundation
+import Layers
+public import Torch
+
+/// A training run: the model, what steps it and how far it has come.
+///
+/// Everything random is a function of the recipe's seed and the step or sample, so two runs of a recipe on one machine
+/// with equal thread counts give the same numbers, however often one of them was stopped and resumed.
+public final class Trainer {
+  /// How a call of ``run(whileTrue:)`` ended.
+  public enum Outcome: Hashable, Sendable {
+    /// All epochs are done.
+    case finished
+    /// It was asked to stop and wrote a checkpoint.
+    case stopped
+  }
+
+  /// The run's description.
+  public let recipe: Recipe
+  /// The trained model.
+  public let model: TrainableModel
+  /// The moving average of its weights, if the recipe asks for one.
+  public let average: WeightAverage?
+  /// How far the run has come.
+  public private(set) var progress = Progress()
+  /// Who is told of steps and epochs.
+  public var observers: [any TrainingObserver] = []
+
+  private let classNames: [String]
+  private let folder: RunFolder?
+  private let device: Device
+  private let training: DataLoader
+  private let validation: DataLoader
+  private let optimizer: AdamW
+  private let optimizedKeys: [String]
+  private let parameters: [Tensor]
+  private let learningRate: LearningRate
+  private let mixing: Mixing
+
+  /// A run at its first step.
+  ///
+  /// - Parameters:
+  ///   - recipe: the run's description.
+  ///   - data: the recipe's data sets.
+  ///   - folder: where checkpoints go; `nil` keeps everything in memory.
+  ///   - device: where the model lives.
+  public init(_ recipe: Recipe, data: TrainingData, folder: RunFolder? = nil, device: Device = .cpu) {
+    self.recipe = recipe
+    self.folder = folder
+    self.device = device
+    classNames = data.classNames
+    model = recipe.makeModel(classes: classNames.count, device: device)
+    average = recipe.emaDecay.map { [model] decay in
+      WeightAverage(of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
+    }
+    training = DataLoader(
+      data.training, batchSize: recipe.batchSize, preprocessing: recipe.trainingPreprocessing, order: .shuffled,
+      remainder: data.training.count >= recipe.batchSize ? .dropped : .kept, seed: recipe.seed)
+    validation = DataLoader(
+      data.validation, batchSize: recipe.batchSize, preprocessing: recipe.inputPreparation.evaluation,
+      order: .sequential)
+    let groups = model.store.decayGroups()
+    optimizer = AdamW(
+      [
+        ParameterGroup(groups.decaying.map(\.tensor), weightDecay: recipe.optimizer.weightDecay),
+        ParameterGroup(groups.others.map(\.tensor), weightDecay: 0),
+      ], betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]), epsilon: recipe.optimizer.epsilon)
+    optimizedKeys = (groups.decaying + groups.others).map(\.key)
+    parameters = model.store.parameters
+    learningRate = recipe.learningRate(stepsPerEpoch: training.batchCount)
+    mixing = Mixing(recipe)
+  }
+
+  /// Trains up to the last epoch.
+  ///
+  /// - Parameter willContinue: is asked after each step; false ends the run with a checkpoint.
+  /// - Returns: whether the run is complete.
+  /// - Throws: ``TrainingError`` if the loss or the gradients are no longer finite; errors of data and files.
+  nonisolated(nonsending)
+    public func run(whileTrue willContinue: () -> Bool = { true }) async throws -> Outcome
+  {
+    while progress.epoch < recipe.epochs {
+      let batches = training.epoch(progress.epoch).batches(from: progress.batch, workerCount: recipe.workers)
+      for try await batch in batches {
+        try step(batch)
+        if !willContinue() {
+          try writeLast()
+          return .stopped
+        }
+        if let interval = recipe.checkpointSteps, progress.step % interval == 0 { try writeLast() }
+      }
+      guard try await finishEpoch(willContinue) else { return .stopped }
+    }
+    return .finished
+  }
+
+  private func step(_ batch: Batch) throws {
+    let rate = learningRate(progress.step)
+    let (loss, norm) = try withTorchErrors { try update(batch, rate) }
+    progress.step += 1
+    progress.batch += 1
+    progress.lossSum += loss
+    let record = StepRecord(
+      step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs, loss: loss,
+      learningRate: rate, gradientNorm: norm, imageCount: batch.count)
+    for observer in observers { try observer.didStep(record) }
+  }
+
+  private func update(_ batch: Batch, _ rate: Double) throws -> (loss: Double, gradientNorm: Double) {
+    let mode = model.store.mode
+    (mode.isTraining, mode.seed, mode.step) = (true, recipe.seed, UInt64(progress.step))
+    let loss = self.loss(batch)
+    let value = loss.item()
+    guard value.isFinite else { throw diverged("the loss is \(value)", rate) }
+    model.store.clearGradients()
+    loss.backward()
+    let norm = clipGradients(of: parameters, toNorm: recipe.optimizer.clipNorm ?? .infinity).item()
+    guard norm.isFinite else { throw diverged("the gradients' norm is \(norm)", rate) }
+    optimizer.step(learningRate: rate)
+    average?.update(from: model)
+    return (value, norm)
+  }
+
+  private func loss(_ batch: Batch) -> Tensor {
+    let images = Tensor(batch.pixels, batch.shape).to(device: device)
+    let labels = Tensor(batch.labels).to(device: device)
+    let draw = mixing.draw(step: progress.step, height: batch.height, width: batch.width)
+    let logits = withAutocast(recipe.precision == .bfloat16 ? .bfloat16 : nil, on: device) {
+      model.network(Mixing.mix(images, draw))
+    }.to(.float32)
+    guard mixing.isActive else { return logits.crossEntropy(labels, smoothing: recipe.labelSmoothing) }
+    return logits.crossEntropy(
+      Mixing.targets(labels, classes: classNames.count, share: draw.share, smoothing: recipe.labelSmoothing))
+  }
+
+  private func diverged(_ finding: String, _ rate: Double) -> TrainingError {
+    TrainingError(
+      "step \(progress.step)", "\(finding) at learning rate \(rate)",
+      remedy: "the last checkpoint is unharmed; try a lower learning rate, a longer warm-up or a clip_norm"
+        + (recipe.precision == .float32 ? "" : ", or precision float32"))
+  }
+
+  nonisolated(nonsending)
+    private func finishEpoch(_ willContinue: () -> Bool) async throws -> Bool
+  {
+    let judged = average?.model ?? model
+    judged.store.mode.isTraining = false
+    let score: ClassificationScore
+    do {
+      score = try await evaluate(
+        judged.network, on: validation, workers: recipe.workers, device: device, whileTrue: willContinue)
+    } catch is CancellationError {
+      try writeLast()
+      return false
+    }
+    let isBest = score.top1 > progress.bestTop1 ?? -1
+    let record = EpochRecord(
+      epoch: progress.epoch, epochs: recipe.epochs, step: progress.step,
+      trainingLoss: progress.lossSum / Double(max(1, progress.batch)), score: score, isBest: isBest)
+    if isBest { (progress.bestTop1, progress.bestEpoch) = (score.top1, progress.epoch) }
+    (progress.epoch, progress.batch, progress.lossSum) = (progress.epoch + 1, 0, 0)
+    if isBest { try writeBest(judged) }
+    for observer in observers { try observer.didEndEpoch(record) }
+    try writeLast()
+    return true
+  }
+
+  private func writeBest(_ judged: TrainableModel) throws {
+    guard let folder else { return }
+    try Checkpoint.write(
+      judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames, progress: progress,
+      to: folder.best)
+  }
+
+  private func writeLast() throws {
+    guard let folder else { return }
+    var tensors = model.store.entries.map { ($0.key, $0.tensor) }
+    tensors += average?.model.store.entries.map { (Checkpoint.Prefix.average + $0.key, $0.tensor) } ?? []
+    tensors += optimizerTensors
+    try Checkpoint.write(
+      tensors, recipe: recipe, classNames: classNames, progress: progress, to: folder.last)
+  }
+
+  private var optimizerTensors: [(String, Tensor)] {
+    zip(optimizedKeys, optimizer.state).flatMap { key, moments in
+      [
+        (Checkpoint.Prefix.first + key, moments.first), (Checkpoint.Prefix.second + key, moments.second),
+        (Checkpoint.Prefix.step + key, moments.step),
+      ]
+    }
+  }
+
+  /// Goes back, or on, to where a checkpoint was written.
+  ///
+  /// - Throws: ``TrainingError`` if the checkpoint is of another recipe or other classes, and what reading throws.
+  public func restore(_ checkpoint: Checkpoint) throws {
+    // Where pictures are found and how many threads read them change no number.
+    let free = ["data.path", "data.cache_megabytes", "workers", "log_steps", "checkpoint_steps"]
+    let differences = try recipe.differences(from: checkpoint.recipe).filter { !free.contains($0.key) }
+    if let field = differences.first {
+      throw TrainingError(
+        checkpoint.path,
+        "the run has `\(field.key)` \(field.other), and it is now \(field.own)",
+        remedy: "resume with the same recipe and flags, or start a new run in another folder")
+    }
+    guard checkpoint.classNames == classNames else {
+      throw TrainingError(
+        checkpoint.path, "the run's classes are not those of the data now", remedy: "resume with the same data")
+    }
+    try checkpoint.load(model, prefix: "")
+    if let average { try checkpoint.load(average.model, prefix: Checkpoint.Prefix.average) }
+    for (name, tensor) in optimizerTensors { try checkpoint.copy(name, into: tensor) }
+    progress = checkpoint.progress
+  }
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Scan
+import Torch
+
+/// How the engine is to compute.
+struct EngineOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Threads that operators use; all cores by default.", valueName: "count"))
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads must be from 1 to 1024, got \(threads).")
+    }
+  }
+
+  /// Applies the options and says in one line what will compute.
+  func start() {
+    if let threads { Engine.threadCount = threads }
+    let kernel = ScanKernel.current
+    say(
+      "LibTorch \(Engine.version) on \(Device.cpu), \(Engine.threadCount) threads; "
+        + "scan kernel: \(kernel.rawValue)" + (kernel == .compiled ? " (\(Engine.scanCapability))" : ""))
+  }
+}
