@@ -44,11 +44,10 @@ public struct Diagnosis: Sendable, Encodable {
   }
 
   private static func library() -> Finding {
-    guard let path = LoadedLibrary.path(containing: "libtorch_cpu") else {
-      return Finding(
-        name: "loaded from", value: "unknown", problem: "the loaded LibTorch was not found in this process")
-    }
-    return Finding(name: "loaded from", value: path, problem: nil)
+    let path = Engine.libraryPath
+    return Finding(
+      name: "loaded from", value: path.isEmpty ? "unknown" : path,
+      problem: path.isEmpty ? "the system does not say where LibTorch was loaded from" : nil)
   }
 
   private static func threads() -> Finding {

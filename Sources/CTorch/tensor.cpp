@@ -10,6 +10,8 @@
 #include <cmath>
 #include <cstring>
 
+#include <dlfcn.h>
+
 #include "internal.h"
 using namespace ctorch;
 
@@ -89,6 +91,12 @@ int32_t ct_generator_seed(ct_generator generator, uint64_t seed) {
 }
 
 const char *ct_version(void) { return TORCH_VERSION; }
+// The file that LibTorch's operators were loaded from, found by the address of one of its functions.
+const char *ct_library_path(void) {
+  Dl_info information{};
+  const auto address = reinterpret_cast<const void *>(&at::get_num_threads);
+  return dladdr(address, &information) && information.dli_fname ? information.dli_fname : "";
+}
 const char *ct_cpu_capability(void) {
   static const std::string capability = at::get_cpu_capability();
   return capability.c_str();

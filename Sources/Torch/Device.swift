@@ -54,6 +54,9 @@ public enum Engine {
   /// The version this build was made for; C++ interfaces differ between versions.
   public static let expectedVersion = "2.11.0"
 
+  /// The file that LibTorch was loaded from; empty if the system does not say.
+  public static var libraryPath: String { String(cString: ct_library_path()) }
+
   /// The widest instruction set that LibTorch's own CPU kernels use here, for example `AVX2`.
   public static var cpuCapability: String { String(cString: ct_cpu_capability()) }
 

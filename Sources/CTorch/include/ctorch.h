@@ -117,6 +117,7 @@ int32_t ct_autocast_leave(int32_t device_type, bool enabled, int32_t dtype);
 
 // ---- the engine
 const char *ct_version(void);
+const char *ct_library_path(void);
 const char *ct_cpu_capability(void);
 int32_t ct_threads(void);
 void ct_set_threads(int32_t count);
