@@ -75,6 +75,10 @@ let package = Package(
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
       swiftSettings: swift),
+    .testTarget(
+      name: "ToolTests",
+      dependencies: ["ganglion", "Analysis", "Backbones", "Layers", "Torch", "TestSupport"],
+      swiftSettings: swift),
     .executableTarget(
       name: "ganglion",
       dependencies: [
