@@ -28,7 +28,7 @@ demo: build
 
 test: setup lint
 	@swift build --build-tests $(release)
-	@swift test --skip-build $(release)
+	@OMP_WAIT_POLICY=passive swift test --skip-build $(release)
 
 lint:
 	@swift format lint --strict --recursive Sources Tests Package.swift
