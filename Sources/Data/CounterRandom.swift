@@ -10,9 +10,14 @@ public struct CounterRandom: Sendable {
 
   /// The generator of `seed` for the given coordinates, for example a purpose, an epoch and a sample index.
   public init(seed: UInt64, _ coordinates: UInt64...) {
-    state = coordinates.reduce(seed) { key, coordinate in
-      scrambled(key &+ increment) ^ scrambled(coordinate &+ increment &* 3)
+    state = coordinates.reduce(scrambled(seed)) { key, coordinate in
+      scrambled(key &+ increment) &+ scrambled(coordinate &+ 1)
     }
+  }
+
+  /// The generator that starts from a SplitMix64 state.
+  init(state: UInt64) {
+    self.state = state
   }
 
   /// The next 64 bits, all equally likely.

@@ -2,9 +2,9 @@ public import Foundation
 
 /// A data set in folders: `root/class/…/picture.jpg`.
 ///
-/// Labels follow the byte order of the class names, and samples the byte order of their paths within a class, as in
-/// torchvision's `ImageFolder`. Sub-folders of a class are searched and symbolic links are followed; names that start
-/// with a dot are passed over.
+/// Labels follow the byte order of the class names. Within a class, samples come folder by folder, folders and files in
+/// byte order, as in torchvision's `ImageFolder`. Sub-folders of a class are searched and symbolic links are followed;
+/// names that start with a dot are passed over.
 public struct ImageFolder: Dataset {
   /// The file extensions that mark pictures, in lower case; the format itself is read from the content.
   public static let extensions = ["jpg", "jpeg", "png"]
@@ -32,8 +32,9 @@ public struct ImageFolder: Dataset {
     for (label, name) in classNames.enumerated() {
       var listing = Listing(root: path)
       try listing.search(name, enclosing: [])
-      guard !listing.pictures.isEmpty else { throw .emptyClass(path: path + "/" + name) }
-      files += listing.pictures.map { (path: $0, label: label) }
+      let pictures = listing.pictures
+      guard !pictures.isEmpty else { throw .emptyClass(path: path + "/" + name) }
+      files += pictures.map { (path: $0, label: label) }
       ignoredFileCount += listing.ignoredCount
     }
     self.root = root
@@ -59,8 +60,16 @@ public struct ImageFolder: Dataset {
 /// The pictures under one class folder, by paths from the root.
 private struct Listing {
   let root: String
-  var pictures: [String] = []
-  var ignoredCount = 0
+  private var picturesByFolder: [String: [String]] = [:]
+  private(set) var ignoredCount = 0
+
+  init(root: String) {
+    self.root = root
+  }
+
+  var pictures: [String] {
+    picturesByFolder.keys.sorted(by: precedesInBytes).flatMap { picturesByFolder[$0, default: []] }
+  }
 
   /// Adds a folder and those below. `enclosing` holds the real paths of the folders above, so that a link to one of
   /// them ends the search instead of repeating it for ever.
@@ -68,17 +77,15 @@ private struct Listing {
     let path = root + "/" + folder
     let realPath = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
     if enclosing.contains(realPath) { return }
-    var subfolders: [String] = []
     for name in try visibleNames(in: path) {
       if ImageFolder.extensions.contains((name as NSString).pathExtension.lowercased()) {
-        pictures.append(folder + "/" + name)
+        picturesByFolder[folder, default: []].append(folder + "/" + name)
       } else if isFolder(path + "/" + name) {
-        subfolders.append(name)
+        try search(folder + "/" + name, enclosing: enclosing + [realPath])
       } else {
         ignoredCount += 1
       }
     }
-    for name in subfolders { try search(folder + "/" + name, enclosing: enclosing + [realPath]) }
   }
 }
 
@@ -87,13 +94,18 @@ private func isFolder(_ path: String) -> Bool {
   return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
 }
 
-/// The names in a folder without the hidden ones, in byte order (a string's `<` compares characters instead).
+/// The names in a folder without the hidden ones, in byte order.
 private func visibleNames(in folder: String) throws(DatasetError) -> [String] {
   do {
     return try FileManager.default.contentsOfDirectory(atPath: folder)
       .filter { !$0.hasPrefix(".") }
-      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      .sorted(by: precedesInBytes)
   } catch {
     throw .unusableFolder(path: folder, reason: reason(of: error))
   }
+}
+
+/// The order of encoded bytes, which is that of Python's strings; `<` compares characters instead.
+private func precedesInBytes(_ first: String, _ second: String) -> Bool {
+  first.utf8.lexicographicallyPrecedes(second.utf8)
 }

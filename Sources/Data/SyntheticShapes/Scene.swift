@@ -18,7 +18,7 @@ struct Scene: Sendable {
     fill = Texture(colors: (colors.1, Self.companion(of: colors.1, using: &random)), using: &random)
 
     let outline = shape.outline
-    let side = Float(random.uniform(in: 0.26...0.4))
+    let side = Float(random.uniform(in: 0.34...0.5))
     let reach = min(outline.radius * side, 0.49)
     let angle = random.uniform(in: 0...(2 * .pi))
     object = outline.placed(
@@ -28,8 +28,8 @@ struct Scene: Sendable {
     clutter = (0..<random.integer(in: 4..<11)).map { _ in
       (Self.crumb(using: &random), Self.color(using: &random))
     }
-    lighting = SIMD2(Float(random.uniform(in: -0.4...0.4)), Float(random.uniform(in: -0.4...0.4)))
-    noise = Float(random.uniform(in: 0.01...0.05))
+    lighting = SIMD2(Float(random.uniform(in: -0.3...0.3)), Float(random.uniform(in: -0.3...0.3)))
+    noise = Float(random.uniform(in: 0.01...0.04))
   }
 
   private static func point(margin: Float, using random: inout CounterRandom) -> SIMD2<Float> {
@@ -58,7 +58,7 @@ struct Scene: Sendable {
     while true {
       let (first, second) = (color(using: &random), color(using: &random))
       let difference = first - second
-      if (difference * difference).sum() > 0.3 { return (first, second) }
+      if (difference * difference).sum() > 0.4 { return (first, second) }
     }
   }
 
@@ -66,6 +66,6 @@ struct Scene: Sendable {
   private static func companion(
     of color: SIMD3<Float>, using random: inout CounterRandom
   ) -> SIMD3<Float> {
-    color + (Self.color(using: &random) - color) * 0.35
+    color + (Self.color(using: &random) - color) * 0.25
   }
 }

@@ -78,17 +78,18 @@ private struct COCODocument: Encodable {
   mutating func append(_ sample: SyntheticShapes.Sample, path: String) {
     let id = images.count + 1
     let (height, width, box) = (sample.image.height, sample.image.width, sample.box)
+    let area = sample.mask.count { $0 != 0 }
     images.append(Picture(id: id, width: width, height: height, fileName: path))
     annotations.append(
       Annotation(
-        id: id, imageID: id, categoryID: sample.shape.rawValue + 1, area: sample.mask.reduce(0) { $0 + Int($1) },
-        isCrowd: 0, box: [box.left, box.top, box.width, box.height],
+        id: id, imageID: id, categoryID: sample.shape.rawValue + 1, area: area, isCrowd: 0,
+        box: [box.left, box.top, box.width, box.height],
         segmentation: Runs(
           size: [height, width], counts: columnRuns(of: sample.mask, height: height, width: width))))
   }
 }
 
-/// The lengths of the runs of equal elements down the columns: zeros first (perhaps none), then ones, and so on.
+/// The lengths of the runs of equal elements down the columns: zeros first (perhaps none), then ones, in turn.
 private func columnRuns(of mask: [UInt8], height: Int, width: Int) -> [Int] {
   var runs = [0]
   var current: UInt8 = 0
