@@ -113,11 +113,11 @@ public final class Trainer {
     (mode.isTraining, mode.seed, mode.step) = (true, recipe.seed, UInt64(progress.step))
     let loss = self.loss(batch)
     let value = loss.item()
-    guard value.isFinite else { throw diverged("the loss is \(value)", rate) }
+    guard value.isFinite else { throw diverged("the loss", value, rate) }
     model.store.clearGradients()
     loss.backward()
     let norm = clipGradients(of: parameters, toNorm: recipe.optimizer.clipNorm ?? .infinity).item()
-    guard norm.isFinite else { throw diverged("the gradients' norm is \(norm)", rate) }
+    guard norm.isFinite else { throw diverged("the gradients' norm", norm, rate) }
     optimizer.step(learningRate: rate)
     average?.update(from: model)
     return (value, norm)
@@ -135,9 +135,10 @@ public final class Trainer {
       Mixing.targets(labels, classes: classNames.count, share: draw.share, smoothing: recipe.labelSmoothing))
   }
 
-  private func diverged(_ finding: String, _ rate: Double) -> TrainingError {
-    TrainingError(
-      "step \(progress.step)", "\(finding) at learning rate \(rate)",
+  private func diverged(_ quantity: String, _ value: Double, _ rate: Double) -> TrainingError {
+    let value = value.isNaN ? "not a number" : "infinite"
+    return TrainingError(
+      "step \(progress.step)", "\(quantity) is \(value) at learning rate \(rate)",
       remedy: "the last checkpoint is unharmed; try a lower learning rate, a longer warm-up or a clip_norm"
         + (recipe.precision == .float32 ? "" : ", or precision float32"))
   }
