@@ -78,6 +78,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Data", "Evaluation", "Layers", "Torch"], swiftSettings: swift),
     .testTarget(
+      name: "ToolTests", dependencies: ["Data", "TestSupport", "ganglion"], swiftSettings: swift),
+    .testTarget(
       name: "TrainingTests",
       dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift),
   ],

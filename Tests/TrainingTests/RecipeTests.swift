@@ -57,8 +57,8 @@ import Training
   }
 
   @Test(arguments: [
-    ("epoch: 3", ["`epoch` is not a known key (line 1)", "epochs, batch_size"]),
-    ("seed: 1\noptimizer:\n  lr: 1", ["`optimizer.lr` is not a known key (line 3)", "learning_rate, betas"]),
+    ("epoch: 3", ["`epoch` is not a known key (line 1)", "ema_decay, epochs"]),
+    ("seed: 1\noptimizer:\n  lr: 1", ["`optimizer.lr` is not a known key (line 3)", "epsilon, learning_rate"]),
     ("epochs: many", ["`epochs` must be a whole number, got `many`", "line 1"]),
     ("epochs: 1.5", ["`epochs` must be a whole number, got `1.5`"]),
     ("epochs: [1]", ["`epochs` must be a single value, got `- 1`"]),

@@ -124,7 +124,8 @@ public final class Trainer {
   }
 
   private func loss(_ batch: Batch) -> Tensor {
-    let images = Tensor(batch.pixels, batch.shape).to(device: device)
+    let images = Tensor(batch.pixels, batch.shape).to(
+      device: device, format: recipe.layout == .channelsLast ? .channelsLast : nil)
     let labels = Tensor(batch.labels).to(device: device)
     let draw = mixing.draw(step: progress.step, height: batch.height, width: batch.width)
     let logits = withAutocast(recipe.precision == .bfloat16 ? .bfloat16 : nil, on: device) {
