@@ -53,14 +53,29 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
+    // Models against the official code's numbers.
+    .target(
+      name: "Verification", dependencies: ["Backbones", "Layers", "Scan", "Torch"], swiftSettings: swift),
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
       swiftSettings: swift),
+    .testTarget(
+      name: "ScanTests", dependencies: ["Scan", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "LayersTests", dependencies: ["Layers", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "BackbonesTests", dependencies: ["Backbones", "Layers", "Scan", "Torch", "TestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: swift),
+    .testTarget(
+      name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
+      swiftSettings: swift),
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training",
+        "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -71,6 +86,9 @@ let package = Package(
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
     .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .testTarget(
+      name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
+      swiftSettings: swift + [.unsafeFlags(["-O"])]),
     .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
     .target(
       name: "Training",

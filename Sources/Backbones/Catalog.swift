@@ -32,7 +32,9 @@ public struct Publication: Hashable, Sendable {
   /// The authors' rounded figures: parameters in millions and multiply-adds in billions.
   public let reported: (parameters: Double, multiplyAdds: Double)
 
-  public static func == (a: Publication, b: Publication) -> Bool { a.weights == b.weights && a.top1 == b.top1 }
+  public static func == (a: Publication, b: Publication) -> Bool {
+    a.weights == b.weights && a.top1 == b.top1
+  }
   public func hash(into hasher: inout Hasher) { hasher.combine(weights) }
 }
 

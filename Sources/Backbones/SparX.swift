@@ -89,13 +89,15 @@ public struct SparX: Backbone {
       last: CrossLayerConnection.Placement = .every(stride: 1)
     ) -> Configuration {
       if depths.count != 4 || widths.count != 4 {
-        fatalError("SparX.Configuration.published: expected 4 depths and 4 widths, got \(depths) and \(widths)")
+        fatalError(
+          "SparX.Configuration.published: expected 4 depths and 4 widths, got \(depths) and \(widths)")
       }
       func connection(
         _ placement: CrossLayerConnection.Placement, reduction: Int, window: Int? = nil
       ) -> CrossLayerConnection {
         CrossLayerConnection(
-          placement, reach: .sparse(window: window), aggregator: .dynamicChannels(.init(reduction: reduction)))
+          placement, reach: .sparse(window: window), aggregator: .dynamicChannels(.init(reduction: reduction))
+        )
       }
       let connections = [
         CrossLayerConnection.none,
@@ -149,7 +151,8 @@ public struct SparX: Backbone {
       downsamples.append(
         index + 1 < widths.count
           ? ConvNorm(
-            conv: place["downsample.0"], norm: place["downsample.1"], stage.width, widths[index + 1], kernel: 3,
+            conv: place["downsample.0"], norm: place["downsample.1"], stage.width, widths[index + 1],
+            kernel: 3,
             stride: 2) : nil)
     }
     self.stages = stages
@@ -162,14 +165,17 @@ public struct SparX: Backbone {
       outputNorms = []
       classifier = SparXClassifier(scope["classifier"], widths.last ?? 0, classes: classes)
     case .dense:
-      outputNorms = widths.enumerated().map { LayerNorm2d(scope["norm"][$0.offset], $0.element, epsilon: 1e-6) }
+      outputNorms = widths.enumerated().map {
+        LayerNorm2d(scope["norm"][$0.offset], $0.element, epsilon: 1e-6)
+      }
       classifier = nil
     }
   }
 
   private static func makeStem(_ scope: Scope, _ configuration: Configuration) -> [ConvNorm] {
     guard let width = configuration.stages.first?.width else { fatalError("SparX: a network needs stages") }
-    func conv(_ index: Int, _ inputs: Int, _ outputs: Int, stride: Int, _ activation: Activation?) -> ConvNorm {
+    func conv(_ index: Int, _ inputs: Int, _ outputs: Int, stride: Int, _ activation: Activation?) -> ConvNorm
+    {
       ConvNorm(
         conv: scope[index], norm: scope[index + 1], inputs, outputs, kernel: 3, stride: stride,
         activation: activation)
@@ -179,7 +185,9 @@ public struct SparX: Backbone {
     case .twoConvolutions:
       return [first, conv(3, width / 2, width, stride: 2, nil)]
     case .threeConvolutions:
-      return [first, conv(3, width / 2, width / 2, stride: 1, .gelu), conv(6, width / 2, width, stride: 2, nil)]
+      return [
+        first, conv(3, width / 2, width / 2, stride: 1, .gelu), conv(6, width / 2, width, stride: 2, nil),
+      ]
     }
   }
 
@@ -228,7 +236,8 @@ struct SparXLayer: ConnectedLayer {
   let residual2: ScaledResidual
 
   init(
-    _ scope: Scope, _ stage: SparX.Stage, _ configuration: SparX.Configuration, sources: Int?, dropPath: Double
+    _ scope: Scope, _ stage: SparX.Stage, _ configuration: SparX.Configuration, sources: Int?,
+    dropPath: Double
   ) {
     let width = stage.width
     position = ResidualDepthwiseConv(scope["pos_embed"], width, kernel: 3)
@@ -308,7 +317,8 @@ struct Scan2DMixer: Layer {
     let (K, D, N, R) = (4, expansion * width, states, (width + 15) / 16)
     return Scan2D(
       projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
-      deltaWeight: scope.parameter("dt_projs_weight", [K, D, R], .uniform(bound: 1 / Double(R).squareRoot())),
+      deltaWeight: scope.parameter(
+        "dt_projs_weight", [K, D, R], .uniform(bound: 1 / Double(R).squareRoot())),
       deltaBias: scope.parameter("dt_projs_bias", [K, D], .inverseSoftplus(0.001...0.1)),
       logA: scope.parameter("A_logs", [K * D, N], .logRange),
       skip: scope.parameter("Ds", [K * D], .ones))

@@ -45,18 +45,20 @@ bool agree(int32_t type, std::initializer_list<const cscan_tensor *> tensors) {
 constexpr int64_t longest = INT32_MAX - 64;
 
 int32_t check(const cscan_selective_scan &scan) {
-  if (scan.batch < 0 || scan.channels < 1 || scan.groups < 1 || scan.channels % scan.groups || scan.state < 1 ||
-      scan.length < 1 || scan.length > longest) {
+  if (scan.batch < 0 || scan.channels < 1 || scan.groups < 1 || scan.channels % scan.groups ||
+      scan.state < 1 || scan.length < 1 || scan.length > longest) {
     return CSCAN_INVALID_SHAPE;
   }
   if (!scan.a) return CSCAN_MISSING_TENSOR;
-  if (scan.batch && (!scan.u.data || !scan.delta.data || !scan.b.data || !scan.c.data)) return CSCAN_MISSING_TENSOR;
-  return agree(scan.u.type, {&scan.u, &scan.delta, &scan.b, &scan.c, &scan.z}) ? CSCAN_OK : CSCAN_INVALID_TYPE;
+  if (scan.batch && (!scan.u.data || !scan.delta.data || !scan.b.data || !scan.c.data))
+    return CSCAN_MISSING_TENSOR;
+  return agree(scan.u.type, {&scan.u, &scan.delta, &scan.b, &scan.c, &scan.z}) ? CSCAN_OK
+                                                                               : CSCAN_INVALID_TYPE;
 }
 
 int32_t check(const cscan_ss2d &scan) {
-  if (scan.batch < 0 || scan.channels < 1 || scan.height < 1 || scan.width < 1 || scan.state < 1 || scan.rank < 1 ||
-      scan.height > longest / scan.width) {
+  if (scan.batch < 0 || scan.channels < 1 || scan.height < 1 || scan.width < 1 || scan.state < 1 ||
+      scan.rank < 1 || scan.height > longest / scan.width) {
     return CSCAN_INVALID_SHAPE;
   }
   if (!scan.dt_weight || !scan.dt_bias || !scan.a || !scan.d) return CSCAN_MISSING_TENSOR;
@@ -75,11 +77,12 @@ int32_t cscan_selective_scan_forward(
   return variant().selective_scan_forward(*scan, y, last_state, parallel);
 }
 
-int32_t cscan_selective_scan_backward(
-    const cscan_selective_scan *scan, const cscan_selective_scan_gradient *gradient, cscan_parallel_fn parallel) {
+int32_t cscan_selective_scan_backward(const cscan_selective_scan *scan,
+    const cscan_selective_scan_gradient *gradient, cscan_parallel_fn parallel) {
   if (const int32_t status = check(*scan)) return status;
   if (scan->batch && !gradient->y.data) return CSCAN_MISSING_TENSOR;
-  if (!agree(scan->u.type, {&gradient->y, &gradient->u, &gradient->delta, &gradient->b, &gradient->c, &gradient->z})) {
+  if (!agree(scan->u.type,
+          {&gradient->y, &gradient->u, &gradient->delta, &gradient->b, &gradient->c, &gradient->z})) {
     return CSCAN_INVALID_TYPE;
   }
   return variant().selective_scan_backward(*scan, *gradient, parallel);
@@ -114,7 +117,8 @@ const char *cscan_error_message(int32_t status) {
   switch (status) {
     case CSCAN_OK: return "no error";
     case CSCAN_INVALID_SHAPE:
-      return "every size must be at least 1 (the batch 0), groups must divide the channels, and there may be at most 2^31 - 65 "
+      return "every size must be at least 1 (the batch 0), groups must divide the channels, and there may be "
+             "at most 2^31 - 65 "
              "positions";
     case CSCAN_INVALID_TYPE:
       return "tensors must all be float64, or each one of float32, float16 and bfloat16";

@@ -2,8 +2,8 @@
 
 #include "cscan.h"
 
-// The kernels are one body of code (kernel/), compiled once for each instruction set; these are its entry points.
-// They trust their arguments: dispatch.cpp checks them.
+// The kernels are one body of code (kernel/), compiled once for each instruction set; these are its entry
+// points. They trust their arguments: dispatch.cpp checks them.
 struct Variant {
   const char *name;
   int32_t (*selective_scan_forward)(const cscan_selective_scan &, cscan_tensor, void *, cscan_parallel_fn);

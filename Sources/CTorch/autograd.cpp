@@ -85,12 +85,7 @@ int32_t ct_gradients(
   });
 }
 bool ct_grad_enabled(void) { return c10::GradMode::is_enabled(); }
-void ct_set_grad_enabled(bool enabled) {
-  // Autocast keeps the half-width copies of parameters; those made without recording have no history, so that the
-  // parameters would lose their gradients.
-  if (enabled && !c10::GradMode::is_enabled()) guard([] { at::autocast::clear_cache(); return 0; }, 0);
-  c10::GradMode::set_enabled(enabled);
-}
+void ct_set_grad_enabled(bool enabled) { c10::GradMode::set_enabled(enabled); }
 
 int32_t ct_custom_function(
     const ct_tensor *inputs, int32_t input_count, const ct_tensor *outputs, int32_t output_count, const char *name,

@@ -125,6 +125,11 @@ struct Scan2D : torch::autograd::Function<Scan2D> {
   }
 };
 
+// LibTorch's custom functions take an undefined tensor only in this form.
+using MaybeTensor = std::optional<at::Tensor>;
+
+MaybeTensor maybe(const at::Tensor &tensor) { return tensor.defined() ? MaybeTensor(tensor) : std::nullopt; }
+
 struct SelectiveScan : torch::autograd::Function<SelectiveScan> {
   // The order of inputs: u, delta, a, b, c, d, z, delta_bias; d, z and delta_bias may be undefined.
   static cscan_selective_scan arguments(const variable_list &in, bool softplus) {
@@ -139,8 +144,9 @@ struct SelectiveScan : torch::autograd::Function<SelectiveScan> {
 
   static variable_list forward(
       AutogradContext *context, const at::Tensor &u, const at::Tensor &delta, const at::Tensor &a, const at::Tensor &b,
-      const at::Tensor &c, const at::Tensor &d, const at::Tensor &z, const at::Tensor &delta_bias, bool softplus) {
-    const variable_list in{u, delta, a, b, c, d, z, delta_bias};
+      const at::Tensor &c, const MaybeTensor &d, const MaybeTensor &z, const MaybeTensor &delta_bias, bool softplus) {
+    const variable_list in{
+        u, delta, a, b, c, d.value_or(at::Tensor()), z.value_or(at::Tensor()), delta_bias.value_or(at::Tensor())};
     context->save_for_backward(in);
     context->saved_data["softplus"] = softplus;
     const auto options = u.options().dtype(accumulator(u));
@@ -203,7 +209,8 @@ ct_tensor ct_selective_scan(
     const at::ScalarType type = accumulator(u);
     const variable_list out = SelectiveScan::apply(
         u, operand(ref(delta_), type), parameter(a, type), operand(b, type), operand(c, type),
-        parameter(optional(d_), type), operand(optional(z_), type), parameter(optional(delta_bias_), type), softplus);
+        maybe(parameter(optional(d_), type)), maybe(operand(optional(z_), type)),
+        maybe(parameter(optional(delta_bias_), type)), softplus);
     if (last_state) *last_state = own(out[1]);
     return out[0];
   });

@@ -27,7 +27,8 @@ public struct Conv2d: Layer {
     groups: Int = 1, bias: Bool = true, initializer: Initializer = .truncatedNormal(deviation: 0.02)
   ) {
     if inputs % groups != 0 || outputs % groups != 0 {
-      fatalError("Conv2d `\(scope.key)`: \(inputs) and \(outputs) channels do not divide into \(groups) groups")
+      fatalError(
+        "Conv2d `\(scope.key)`: \(inputs) and \(outputs) channels do not divide into \(groups) groups")
     }
     weight = scope.parameter("weight", [outputs, inputs / groups, kernel, kernel], initializer)
     self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil

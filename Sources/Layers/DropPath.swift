@@ -12,7 +12,9 @@ public struct DropPath: Layer {
 
   /// A drop path whose draws are named by `scope`.
   public init(_ scope: Scope, rate: Double) {
-    if !(0..<1).contains(rate) { fatalError("DropPath `\(scope.key)`: the rate must be in 0..<1, got \(rate)") }
+    if !(0..<1).contains(rate) {
+      fatalError("DropPath `\(scope.key)`: the rate must be in 0..<1, got \(rate)")
+    }
     self.rate = rate
     key = scope.key
     mode = scope.mode

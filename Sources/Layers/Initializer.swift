@@ -38,7 +38,8 @@ public enum Initializer: Hashable, Sendable {
       return Self.uniform(bound: 1 / Double(max(1, fanIn)).squareRoot()).tensor(
         shape, seed: seed, key: key, dtype: dtype)
     case .truncatedNormal(let deviation):
-      return Tensor.normal(shape, deviation: deviation, generator: generator(seed, key)).clamped(-2, 2).to(dtype)
+      return Tensor.normal(shape, deviation: deviation, generator: generator(seed, key)).clamped(-2, 2).to(
+        dtype)
     case .logRange:
       let states = shape.last ?? 1
       return Tensor.arange(1, to: Double(states) + 1, dtype: dtype).log().expand(shape).clone()

@@ -78,7 +78,8 @@ extension ParameterStore {
     let plan = match(stripped)
     assign(plan.matched, stripped)
     return TransferReport(
-      loaded: plan.matched.map(\.key), missing: plan.missing, unexpected: (plan.unexpected + outside).sorted(),
+      loaded: plan.matched.map(\.key), missing: plan.missing,
+      unexpected: (plan.unexpected + outside).sorted(),
       misshaped: plan.misshaped.map(\.key))
   }
 

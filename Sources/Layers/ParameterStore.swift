@@ -76,7 +76,8 @@ public final class ParameterStore {
   ) -> Tensor {
     let key = path.joined(separator: ".")
     if indices[key] != nil { fatalError("the parameter key `\(key)` is declared twice") }
-    let tensor = initializer.tensor(shape, seed: seed, key: key, dtype: dtype ?? self.dtype).to(device: device)
+    let tensor = initializer.tensor(shape, seed: seed, key: key, dtype: dtype ?? self.dtype).to(
+      device: device)
     if kind == .parameter { tensor.requiringGradient() }
     indices[key] = entries.count
     entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, path: path))
@@ -129,7 +130,9 @@ public struct Scope {
   ///   - initializer: how it starts.
   ///   - dtype: the type of the elements; the store's if absent.
   /// - Returns: the handle, to be kept by the layer.
-  public func buffer(_ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType? = nil) -> Tensor {
+  public func buffer(_ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType? = nil)
+    -> Tensor
+  {
     store.declare(path + [name], shape, initializer, kind: .buffer, dtype: dtype, decays: false)
   }
 }

@@ -28,12 +28,11 @@ public struct Scan2D {
 
   /// The output `[B, D, H, W]`.
   ///
-  /// - Parameter kernel: the current task's if absent.
+  /// - Parameters:
+  ///   - x: the map, `[B, D, H, W]`.
+  ///   - kernel: the current task's if absent.
+  /// - Returns: the sum of the four directions.
   public func callAsFunction(_ x: Tensor, _ kernel: ScanKernel = .current) -> Tensor {
-    let (B, D, H, W) = x.shape4
-    let (K, _, R) = deltaWeight.shape3
-    let N = logA.size(1)
-    OperationCounter.add(B * H * W * D * K * (2 * N + 2 * R + 9 * N + 1))
     switch kernel {
     case .naive: return naive(x)
     case .compiled: return onePass(x)
@@ -43,6 +42,10 @@ public struct Scan2D {
   /// The projections commute with the permutation of pixels, so they are one matrix product over the map as it lies,
   /// and the kernel reads the map once: no permuted copies, no expanded time steps.
   private func onePass(_ x: Tensor) -> Tensor {
+    let (B, D, H, W) = x.shape4
+    let (K, _, R) = deltaWeight.shape3
+    // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
+    OperationCounter.add(B * H * W * D * K * (R + 9 * logA.size(1) + 1))
     let projections: Tensor
     if x.isContiguous(.channelsLast) && !x.isContiguous() {
       let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
@@ -51,7 +54,8 @@ public struct Scan2D {
       projections = projection.squeeze(2).matmul(x.flatten(from: 2))  // [B, K(R + 2N), L]
     }
     return Tensor.scan2D(
-      x, projections: projections, deltaWeight: deltaWeight, deltaBias: deltaBias, a: -logA.to(scanDType(x)).exp(),
+      x, projections: projections, deltaWeight: deltaWeight, deltaBias: deltaBias,
+      a: -logA.to(scanDType(x)).exp(),
       d: skip)
   }
 
@@ -71,6 +75,6 @@ extension Scan2D {
     let scan = SelectiveScan(
       u: sequences.reshape(B, K * D, L), delta: delta.reshape(B, K * D, L), a: -logA.to(scanDType(x)).exp(),
       b: parts[1], c: parts[2], d: skip, deltaBias: deltaBias.reshape(K * D), softplus: true)
-    return crossMerge(scan.naive().y.reshape(B, K, D, H, W)).reshape(B, D, H, W)
+    return crossMerge(scan(.naive).y.reshape(B, K, D, H, W)).reshape(B, D, H, W)
   }
 }

@@ -46,6 +46,7 @@ public struct SelectiveScan {
   /// The output `[B, D, L]` and the state after the last position `[B, D, N]`, both float32 (float64 for float64).
   ///
   /// - Parameter kernel: the current task's if absent.
+  /// - Returns: the output and the last state.
   public func callAsFunction(_ kernel: ScanKernel = .current) -> (y: Tensor, lastState: Tensor) {
     let (B, D, L) = u.shape3
     // The field's count: 9 B L D N, + B L D for the skip, + B L D for the gate.

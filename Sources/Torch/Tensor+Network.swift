@@ -35,7 +35,8 @@ extension Tensor {
     _ weight: Tensor, bias: Tensor? = nil, stride: Int = 1, padding: Int = 0, groups: Int = 1
   ) -> Tensor {
     let result = Aten.conv1d(
-      .tensor(self), .tensor(weight), .optional(bias), .ints([stride]), .ints([padding]), .ints([1]), .int(groups))
+      .tensor(self), .tensor(weight), .optional(bias), .ints([stride]), .ints([padding]), .ints([1]),
+      .int(groups))
     OperationCounter.add(result.count * weight.count / Swift.max(1, weight.size(0)))
     return result
   }

@@ -21,7 +21,8 @@ extension Tensor {
     _ x: Tensor, projections: Tensor, deltaWeight: Tensor, deltaBias: Tensor, a: Tensor, d: Tensor
   ) -> Tensor {
     Tensor(
-      ct_scan_2d(x.pointer, projections.pointer, deltaWeight.pointer, deltaBias.pointer, a.pointer, d.pointer),
+      ct_scan_2d(
+        x.pointer, projections.pointer, deltaWeight.pointer, deltaBias.pointer, a.pointer, d.pointer),
       "scan2D(\(x.summary))")
   }
 }

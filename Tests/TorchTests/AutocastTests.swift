@@ -27,7 +27,7 @@ import Torch
     #expect(x.conv2d(w).dtype == .float32)
   }
 
-  // LibTorch keeps the narrow copies of parameters, and one made without recording has no history.
+  // LibTorch keeps the narrow copies of parameters; one made without recording must not be used with it.
   @Test func parametersUsedWithoutRecordingFirstStillGetGradients() {
     let parameter = w.clone().requiringGradient()
     withAutocast(.bfloat16, on: .cpu) {

@@ -12,6 +12,7 @@ import Torch
 struct SoakTests {
   @Test func trainingKeepsItsMemory() async {
     await #expect(processExitsWith: .success) {
+      Engine.threadCount = 1
       let parameters = [[16, 8], [16], [4, 16], [4]].map {
         Tensor.filled($0, key: "\($0)").requiringGradient()
       }
@@ -34,6 +35,7 @@ struct SoakTests {
 
   @Test func checkpointsAndCustomFunctionsKeepTheirMemory() async {
     await #expect(processExitsWith: .success) {
+      Engine.threadCount = 1
       let w = Tensor.filled([64, 64], key: "w").requiringGradient()
       let x = Tensor.filled([64, 64], key: "x").requiringGradient()
       // 16 KB a tensor: losing one closure or handle a step would show sixteenfold.

@@ -59,11 +59,14 @@ func times(_ repetitions: Int, _ body: () -> Void) -> [Double] {
 func report(_ name: String, _ shape: Shape, batch: Int, _ direction: String, _ samples: [Double]) {
   guard !samples.isEmpty else { return }
   let sorted = samples.sorted()
-  let record: [String: Any] = [
+  write([
     "name": name, "shape": [batch, shape.channels, shape.side, shape.side], "rank": shape.rank,
     "direction": direction, "median_ms": sorted[sorted.count / 2],
     "spread_ms": sorted[sorted.count - 1] - sorted[0], "threads": options.threads,
-  ]
+  ])
+}
+
+func write(_ record: [String: Any]) {
   guard let data = try? JSONSerialization.data(withJSONObject: record, options: [.sortedKeys]) else { return }
   FileHandle.standardOutput.write(data + Data("\n".utf8))
 }
@@ -113,6 +116,21 @@ func benchmark(_ shape: Shape, batch: Int, naive: Bool) {
   if naive { timed("ganglion naive definition", options.naiveRepetitions) { scan(x, .naive) } }
 }
 
+/// What the machine does at best, measured here and now: multiply-adds of a matrix product, bytes of a copy.
+func measureMachine() {
+  let side = 2048
+  let a = Tensor.uniform([side, side], generator: Generator(seed: 1))
+  let product = times(7) { _ = a.matmul(a) }.min() ?? 1
+  let source = Tensor.zeros([64 << 20])
+  let target = source.clone()
+  let copy = times(7) { target.copy(from: source) }.min() ?? 1
+  write([
+    "name": "machine", "kernel": Engine.scanCapability, "libtorch": Engine.version, "threads": options.threads,
+    "fma_per_s": Double(side * side * side) / product * 1e3, "bytes_per_s": Double(2 * 4 * source.count) / copy * 1e3,
+  ])
+}
+
+measureMachine()
 for shape in stages {
   benchmark(shape, batch: options.batch, naive: false)
   benchmark(shape, batch: options.naiveBatch, naive: true)

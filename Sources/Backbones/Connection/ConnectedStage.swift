@@ -3,7 +3,8 @@ public import Torch
 
 /// A layer that a connection can be put around.
 public protocol ConnectedLayer {
-  /// From x `[B, C, H, W]`, and for a ganglion layer the maps it sees joined along channels, `[B, S·C, H, W]`, the next x.
+  /// From x `[B, C, H, W]`, and for a ganglion layer the maps it sees joined along channels, `[B, S·C, H, W]`, the
+  /// next x; `nil` for an ordinary layer, and for a ganglion layer that has nothing to look at.
   func callAsFunction(_ x: Tensor, attending seen: Tensor?) -> Tensor
 }
 
@@ -56,7 +57,7 @@ public struct ConnectedStage<Block: ConnectedLayer>: Layer {
 
   private func run(_ layer: Block, _ x: Tensor, _ seen: [Tensor]?, _ parameters: [Tensor]) -> Tensor {
     func apply(_ inputs: [Tensor]) -> [Tensor] {
-      [layer(inputs[0], attending: seen == nil ? nil : concatenate(Array(inputs.dropFirst()), along: 1))]
+      [layer(inputs[0], attending: inputs.count > 1 ? concatenate(Array(inputs.dropFirst()), along: 1) : nil)]
     }
     let inputs = [x] + (seen ?? [])
     return mode.usesCheckpointing ? checkpoint(inputs, parameters: parameters, apply)[0] : apply(inputs)[0]

@@ -68,7 +68,8 @@ public struct CrossLayerConnection: Hashable, Sendable {
     case .none: return []
     case .every(let stride, let first):
       if stride < 1 { fatalError("CrossLayerConnection: the stride must be at least 1, got \(stride)") }
-      return stride > 0 ? Array(Swift.stride(from: depth - 1, through: Swift.max(0, first), by: -stride).reversed()) : []
+      return stride > 0
+        ? Array(Swift.stride(from: depth - 1, through: Swift.max(0, first), by: -stride).reversed()) : []
     }
   }
 }

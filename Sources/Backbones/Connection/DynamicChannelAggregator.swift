@@ -58,7 +58,8 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     let reduction = configuration.reduction
     norm = GroupNorm(scope["d_norm"], seen)
     mix = ConvNorm(
-      conv: scope["d_proj.0"], norm: scope["d_proj.1"], seen, seen, kernel: 3, groups: seen, activation: .gelu)
+      conv: scope["d_proj.0"], norm: scope["d_proj.1"], seen, seen, kernel: 3, groups: seen, activation: .gelu
+    )
     project = Conv2d(scope["d_proj.3"], seen, 2 * width, kernel: 1)
     query = ReducedProjection(scope["q"], width, reduction: reduction)
     key = ReducedProjection(scope["k"], width, reduction: reduction)

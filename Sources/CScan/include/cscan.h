@@ -13,14 +13,17 @@ extern "C" {
 //   h_t  = exp(dt_t A) h_{t-1} + dt_t B_t u_t,   h_0 = 0
 //   y_t  = sum_n C_t[n] h_t[n] + D u_t
 //
-// Source: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023, section 3 (equations 2 and 4,
-// algorithm 2); the four directions: Liu et al., "VMamba: Visual State Space Model", 2024, section 4.3.
+// Source: Gu and Dao, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", 2023, section 3
+// (equations 2 and 4, algorithm 2); the four directions: Liu et al., "VMamba: Visual State Space Model",
+// 2024, section 4.3.
 //
-// Letters: B batch, D channels, G groups of B and C, K = 4 directions, L positions, N states per channel, R rank of dt.
+// Letters: B batch, D channels, G groups of B and C, K = 4 directions, L positions, N states per channel,
+// R rank of dt.
 //
-// The arithmetic is double if u (or x) is CSCAN_FLOAT64, then every other tensor and parameter must be double too;
-// otherwise it is float: tensors may each be any of the other three types, and parameters are float.
-// Results do not depend on how `parallel` splits the work. Scratch memory is allocated inside each task and given back at its end.
+// The arithmetic is double if u (or x) is CSCAN_FLOAT64, then every other tensor and parameter must be double
+// too; otherwise it is float: tensors may each be any of the other three types, and parameters are float.
+// For one instruction set, results do not depend on how `parallel` splits the work, to the bit. Scratch memory is allocated inside each task and
+// given back at its end.
 
 /// Element types of a tensor.
 enum cscan_type { CSCAN_FLOAT32 = 0, CSCAN_FLOAT64 = 1, CSCAN_FLOAT16 = 2, CSCAN_BFLOAT16 = 3 };
@@ -35,15 +38,15 @@ enum cscan_status {
   CSCAN_UNKNOWN_CAPABILITY = 5
 };
 
-/// A strided array. `strides` are in elements, in the order of the dimensions named beside each use; unused ones are ignored.
-/// Tensors that are read are never written. A tensor whose `data` is null is absent.
+/// A strided array. `strides` are in elements, in the order of the dimensions named beside each use; unused
+/// ones are ignored. Tensors that are read are never written. A tensor whose `data` is null is absent.
 typedef struct {
   void *data;
   int32_t type;
   int64_t strides[4];
 } cscan_tensor;
 
-/// Runs `task` on disjoint ranges that cover [0, count), possibly concurrently, and returns when all are done.
+/// Runs `task` on disjoint ranges that cover [0, count), possibly at the same time, and returns after the last.
 typedef void (*cscan_task_fn)(void *context, int64_t begin, int64_t end);
 typedef void (*cscan_parallel_fn)(int64_t count, cscan_task_fn task, void *context);
 
@@ -63,28 +66,29 @@ typedef struct {
 
 /// Gradients of the one-dimensional scan. Any output may be absent; all present ones are overwritten.
 typedef struct {
-  cscan_tensor y;    ///< [B, D, L], read: the gradient of the output
-  cscan_tensor u;    ///< [B, D, L]
-  cscan_tensor delta;///< [B, D, L]
-  cscan_tensor b;    ///< [B, G, N, L]
-  cscan_tensor c;    ///< [B, G, N, L]
-  cscan_tensor z;    ///< [B, D, L]
-  void *a;           ///< [D, N], contiguous
-  void *d;           ///< [D], contiguous
-  void *delta_bias;  ///< [D], contiguous
+  cscan_tensor y;      ///< [B, D, L], read: the gradient of the output
+  cscan_tensor u;      ///< [B, D, L]
+  cscan_tensor delta;  ///< [B, D, L]
+  cscan_tensor b;      ///< [B, G, N, L]
+  cscan_tensor c;      ///< [B, G, N, L]
+  cscan_tensor z;      ///< [B, D, L]
+  void *a;             ///< [D, N], contiguous
+  void *d;             ///< [D], contiguous
+  void *delta_bias;    ///< [D], contiguous
 } cscan_selective_scan_gradient;
 
-/// Writes `y` [B, D, L] and, unless it is null, the state after the last position, `last_state` [B, D, N] contiguous.
-/// `parallel` may be null: then the work runs on the calling thread.
+/// Writes `y` [B, D, L] and, unless it is null, the state after the last position, `last_state` [B, D, N]
+/// contiguous. `parallel` may be null: then the work runs on the calling thread.
 int32_t cscan_selective_scan_forward(
     const cscan_selective_scan *scan, cscan_tensor y, void *last_state, cscan_parallel_fn parallel);
 
 /// Writes the gradients that are present. States are computed again: nothing is kept from the forward pass.
-int32_t cscan_selective_scan_backward(
-    const cscan_selective_scan *scan, const cscan_selective_scan_gradient *gradient, cscan_parallel_fn parallel);
+int32_t cscan_selective_scan_backward(const cscan_selective_scan *scan,
+    const cscan_selective_scan_gradient *gradient, cscan_parallel_fn parallel);
 
-/// Inputs of the two-dimensional scan in four directions: 0 along rows, 1 along columns, 2 and 3 the reverses of 0 and 1.
-/// In `projection`, direction k owns the rows k (R + 2N) onwards: R of low-rank dt, N of B, N of C, over the pixel h W + w.
+/// Inputs of the two-dimensional scan in four directions: 0 along rows, 1 along columns, 2 and 3 the reverses
+/// of 0 and 1. In `projection`, direction k owns the rows k (R + 2N) onwards: R of low-rank dt, N of B, N of
+/// C, over the pixel p = h W + w. The steps are
 /// delta[k, d, p] = softplus(sum_r dt_weight[k, d, r] dt[k, r, p] + dt_bias[k, d]).
 typedef struct {
   int64_t batch, channels, height, width, state, rank;
@@ -117,8 +121,8 @@ int32_t cscan_ss2d_backward(
 /// The instruction set in use: "avx512", "avx2" or "portable".
 const char *cscan_capability(void);
 
-/// Chooses the instruction set by name; null or "" means the best one present. Not to be called while a scan runs.
-/// Returns CSCAN_UNKNOWN_CAPABILITY, and changes nothing, if this machine or build lacks it.
+/// Chooses the instruction set by name; null or "" means the best one present. Not to be called while a scan
+/// runs. Returns CSCAN_UNKNOWN_CAPABILITY, and changes nothing, if this machine or build lacks it.
 int32_t cscan_set_capability(const char *name);
 
 /// One sentence about a status.

@@ -22,7 +22,8 @@ CSCAN_INLINE Vector<float> widen(Bits16 raw, Float16) {
   const Bits32 bits = __builtin_convertvector(raw, Bits32);
   const Bits32 sign = (bits & 0x8000) << 16;
   const Bits32 magnitude = (bits & 0x7fff) << 13;
-  // Reading the exponent with float's bias makes the value 2^112 too small, exactly so even for subnormal halves.
+  // Reading the exponent with float's bias makes the value 2^112 too small, exactly so even for subnormal
+  // halves.
   const Bits32 finite = (Bits32)((Vector<float>)magnitude * 0x1p112f);
   const Bits32 special = magnitude | 0x7f800000;
   return (Vector<float>)((magnitude >= (0x7c00u << 13) ? special : finite) | sign);
@@ -39,7 +40,8 @@ CSCAN_INLINE Bits16 narrow(Vector<float> value, Float16) {
   const Bits32 bits = (Bits32)value;
   const Bits32 sign = (bits >> 16) & 0x8000;
   const Bits32 magnitude = bits & 0x7fffffff;
-  // Normal halves: rebias the exponent and round the mantissa to even; a carry may reach infinity, as it should.
+  // Normal halves: rebias the exponent and round the mantissa to even; a carry may reach infinity, as it
+  // should.
   const Bits32 normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
   // Subnormal halves: adding 1/2 leaves the mantissa in units of 2^-24, rounded to even by the addition.
   const Bits32 subnormal = (Bits32)((Vector<float>)magnitude + 0.5f) - 0x3f000000;
@@ -90,7 +92,8 @@ CSCAN_INLINE void store_one(E *target, T value) {
   }
 }
 
-// Calls body(E *) with the tensor's data as its element type. The arithmetic type decides which types are possible.
+// Calls body(E *) with the tensor's data as its element type. The arithmetic type decides which types are
+// possible.
 template <class T, class Body>
 CSCAN_INLINE void with_elements(const cscan_tensor &tensor, Body body) {
   if constexpr (std::is_same_v<T, double>) {

@@ -46,8 +46,8 @@ CSCAN_INLINE V swap_high(V a, V b, std::index_sequence<I...>) {
   return __builtin_shufflevector(a, b, ((I & Bit) ? int(I + sizeof...(I)) : int(I ^ Bit))...);
 }
 
-template <class T, int Bit = lanes<T> / 2>
-CSCAN_INLINE void transpose(Vector<T> *rows) {
+template <class T, int Bit>
+CSCAN_INLINE void transpose_from(Vector<T> *rows) {
   constexpr auto all = std::make_index_sequence<lanes<T>>();
 #pragma clang loop unroll(full)
   for (int i = 0; i < lanes<T>; ++i) {
@@ -56,19 +56,56 @@ CSCAN_INLINE void transpose(Vector<T> *rows) {
     rows[i] = swap_low<Bit>(low, high, all);
     rows[i + Bit] = swap_high<Bit>(low, high, all);
   }
-  if constexpr (Bit > 1) transpose<T, Bit / 2>(rows);
+  if constexpr (Bit > 1) transpose_from<T, Bit / 2>(rows);
 }
 
-// Lane i of the result is the sum over the lanes of rows[i]. Overwrites `rows`.
-template <class T, int Bit = lanes<T> / 2>
-CSCAN_INLINE Vector<T> sum_lanes(Vector<T> *rows) {
+template <class T, int Bit>
+CSCAN_INLINE Vector<T> sum_from(Vector<T> *rows) {
   constexpr auto all = std::make_index_sequence<lanes<T>>();
 #pragma clang loop unroll(full)
   for (int i = 0; i < Bit; ++i) {
     rows[i] = blend<Bit>(rows[i], rows[i + Bit], all) + blend_across<Bit>(rows[i], rows[i + Bit], all);
   }
-  if constexpr (Bit > 1) return sum_lanes<T, Bit / 2>(rows);
+  if constexpr (Bit > 1) return sum_from<T, Bit / 2>(rows);
   return rows[0];
+}
+
+// A tile in registers: an array that is only ever indexed by constants.
+template <class T>
+struct Tile {
+  Vector<T> rows[lanes<T>];
+
+  CSCAN_INLINE Tile from(const Vector<T> *source) {
+    Tile tile;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < lanes<T>; ++i) tile.rows[i] = source[i];
+    return tile;
+  }
+};
+
+// Swaps channels and positions.
+template <class T>
+CSCAN_INLINE Tile<T> transposed(Tile<T> tile) {
+  transpose_from<T, lanes<T> / 2>(tile.rows);
+  return tile;
+}
+
+// Lane i of the result is the sum over the lanes of row i.
+template <class T>
+CSCAN_INLINE Vector<T> sum_lanes(Tile<T> tile) {
+  return sum_from<T, lanes<T> / 2>(tile.rows);
+}
+
+// sum_i rows[i] * factors[i].
+template <class T>
+CSCAN_INLINE Vector<T> weighted_sum(const Tile<T> &tile, const T *factors) {
+  Vector<T> even{}, odd{};
+#pragma clang loop unroll(full)
+  for (int i = 0; i < lanes<T>; i += 2) {
+    even += tile.rows[i] * factors[i];
+    odd += tile.rows[i + 1] * factors[i + 1];
+  }
+  return even + odd;
 }
 
 }  // namespace CSCAN_VARIANT

@@ -2,8 +2,8 @@
 
 // exp and softplus over lanes.
 //
-// The float versions work in base 2, which needs no argument reduction by ln 2: weights and biases of dt are scaled by
-// log2(e) beforehand, steps are kept in units of ln 2, and exp(dt A) is exp2(step A).
+// The float versions work in base 2, which needs no argument reduction by ln 2: weights and biases of dt are
+// scaled by log2(e) beforehand, steps are kept in units of ln 2, and exp(dt A) is exp2(step A).
 // `Math<T>::unit` is the size of a stored step's unit; raw values are divided by it before `softplus`.
 
 namespace CSCAN_VARIANT {
@@ -76,7 +76,8 @@ struct Math<float> {
     return (1.0f - scale) - (scale * p.r) * p.q;
   }
 
-  // log2(1 + 2^x). The largest step that softplus leaves alone (20) is exact here without a test.
+  // log2(1 + 2^x). Where softplus is the identity by definition (above 20) the logarithm's share is below
+  // half an ulp, so no test is needed.
   CSCAN_INLINE V softplus(V x) {
     const V positive = x < 0.0f ? V{} : x;
     const V t = exp_bounded((V)((Bits)x | 0x80000000u));  // of -|x|

@@ -1,6 +1,7 @@
 #pragma once
 
-// Everything from outside, included before a variant's target attribute begins, so that only the kernels carry it.
+// Everything from outside, included before a variant's target attribute begins, so that only the kernels
+// carry it.
 #include <atomic>
 #include <cmath>
 #include <cstdint>

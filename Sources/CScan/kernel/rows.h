@@ -1,6 +1,7 @@
 #pragma once
 
-// One row of what all channels share (a line of low-rank dt, B or C), between its tensor and its packed form in a path's order.
+// One row of what all channels share (a line of low-rank dt, B or C), between its tensor and its packed form
+// in a path's order.
 
 namespace CSCAN_VARIANT {
 
@@ -8,7 +9,7 @@ struct Row {
   int64_t offset, stride;  // in the tensor
   const int32_t *order;    // position at each place of the path
   int64_t length, tiles;
-  int64_t tile_stride;     // between one row's tiles in the packed form
+  int64_t tile_stride;  // between one row's tiles in the packed form
 };
 
 // Fills `packed` with the row times `scale`, and zeros beyond the path's end.
@@ -24,7 +25,8 @@ void pack_row(T *packed, const cscan_tensor &tensor, const Row &row, T scale) {
       if (left >= W) {
         for (int t = 0; t < W; ++t) target[t] = load_one<T>(source + order[t] * row.stride) * scale;
       } else {
-        for (int t = 0; t < W; ++t) target[t] = t < left ? load_one<T>(source + order[t] * row.stride) * scale : T(0);
+        for (int t = 0; t < W; ++t)
+          target[t] = t < left ? load_one<T>(source + order[t] * row.stride) * scale : T(0);
       }
     }
   });
@@ -32,8 +34,8 @@ void pack_row(T *packed, const cscan_tensor &tensor, const Row &row, T scale) {
 
 // Writes `scale` times the sum of `parts` packed rows, `part_stride` apart.
 template <class T>
-void unpack_row(
-    const T *packed, int64_t parts, int64_t part_stride, const cscan_tensor &tensor, const Row &row, T scale) {
+void unpack_row(const T *packed, int64_t parts, int64_t part_stride, const cscan_tensor &tensor,
+    const Row &row, T scale) {
   constexpr int W = lanes<T>;
   with_elements<T>(tensor, [&](auto *base) {
     auto *target = base + row.offset;

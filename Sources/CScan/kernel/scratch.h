@@ -41,7 +41,8 @@ void for_ranges(cscan_parallel_fn parallel, int64_t count, Body body) {
     return;
   }
   parallel(
-      count, [](void *context, int64_t begin, int64_t end) { (*static_cast<Body *>(context))(begin, end); }, &body);
+      count, [](void *context, int64_t begin, int64_t end) { (*static_cast<Body *>(context))(begin, end); },
+      &body);
 }
 
 // A task's share of a sum must be the same for any number of threads: the split depends on the shape alone.

@@ -1,6 +1,7 @@
 #pragma once
 
-// The one-dimensional scan: one path, steps given instead of expanded. Blocks do not straddle the groups of B and C.
+// The one-dimensional scan: one path, steps given instead of expanded. Blocks do not straddle the groups of B
+// and C.
 
 namespace CSCAN_VARIANT {
 
@@ -11,11 +12,11 @@ struct SelectiveScanShared {
   using V = Vector<T>;
 
   const cscan_selective_scan &scan;
-  int64_t tiles, rows;                // rows: of one tile
+  int64_t tiles, rows;  // rows: of one tile
   int64_t group_channels, group_blocks, blocks, block_parameters;
-  Scratch<int32_t> order;             // [tiles][W]
-  Scratch<T> packed;                  // [B][G][tiles][2 N][W]
-  Scratch<V> parameters;              // [blocks][N + 2]: A, the bias of delta in the step's unit, D
+  Scratch<int32_t> order;  // [tiles][W]
+  Scratch<T> packed;       // [B][G][tiles][2 N][W]
+  Scratch<V> parameters;   // [blocks][N + 2]: A, the bias of delta in the step's unit, D
 
   explicit SelectiveScanShared(const cscan_selective_scan &scan)
       : scan(scan),
@@ -41,7 +42,8 @@ struct SelectiveScanShared {
         T *target = packed.get() + (i / rows * tiles * rows + r) * W;
         const bool is_b = r < scan.state;
         const cscan_tensor &tensor = is_b ? scan.b : scan.c;
-        pack_row<T>(target, tensor, row(tensor, image, group, r % scan.state), is_b ? T(Math<T>::unit) : T(1));
+        pack_row<T>(
+            target, tensor, row(tensor, image, group, r % scan.state), is_b ? T(Math<T>::unit) : T(1));
       }
     });
   }
@@ -67,16 +69,17 @@ struct SelectiveScanShared {
     const int64_t first = first_channel(block);
     const int present = channels_in(block);
     V *target = parameters.get() + block * block_parameters;
-    for (int64_t n = 0; n < scan.state; ++n) target[n] = gather<T>(a + first * scan.state + n, scan.state, present);
+    for (int64_t n = 0; n < scan.state; ++n)
+      target[n] = gather<T>(a + first * scan.state + n, scan.state, present);
     target[scan.state] = bias ? gather<T>(bias + first, 1, present, T(1 / Math<T>::unit)) : V{};
     target[scan.state + 1] = d ? gather<T>(d + first, 1, present) : V{};
   }
 
   Path<T> path(int64_t image, int64_t block) const {
     const V *own = parameters.get() + block * block_parameters;
-    return {
-        tiles, 0, scan.state, packed.get() + (image * scan.groups + block / group_blocks) * tiles * rows * W,
-        order.get(), nullptr, own + scan.state, own};
+    return {tiles, 0, scan.state,
+        packed.get() + (image * scan.groups + block / group_blocks) * tiles * rows * W, order.get(), nullptr,
+        own + scan.state, own};
   }
 
   V skip(int64_t block) const { return parameters[(block + 1) * block_parameters - 1]; }
@@ -87,7 +90,8 @@ struct SelectiveScanShared {
         image * s[0] + first_channel(block) * s[1], channels_in(block), s[1], 1, 0, scan.length, s[2]);
   }
 
-  // Fills [tiles][W] with the steps of a block. Those beyond the end are zero, which leaves the state as it is.
+  // Fills [tiles][W] with the steps of a block. Those beyond the end are zero, which leaves the state as it
+  // is.
   void pack_steps(V *steps, int64_t image, int64_t block) const {
     pack<T>(steps, scan.delta, place(scan.delta, image, block));
     const V bias = parameters[block * block_parameters + scan.state];
@@ -123,7 +127,7 @@ int32_t run_selective_scan_forward(
       const Path<T> path = shared.path(image, block);
       for (int64_t n = 0; n < N; ++n) states[n] = V{};
       for (int64_t tile = 0; tile < path.tiles; ++tile) {
-        scan_tile(path, tile, steps.get() + tile * W, inputs.get(), states.get(), outputs.get());
+        scan_tile<T, 0>(path, tile, steps.get() + tile * W, inputs.get(), states.get(), outputs.get());
       }
       if (scan.z.data) {
         V *z = steps.get();
@@ -143,8 +147,8 @@ int32_t run_selective_scan_forward(
 }
 
 template <class T>
-int32_t run_selective_scan_backward(
-    const cscan_selective_scan &scan, const cscan_selective_scan_gradient &gradient, cscan_parallel_fn parallel) {
+int32_t run_selective_scan_backward(const cscan_selective_scan &scan,
+    const cscan_selective_scan_gradient &gradient, cscan_parallel_fn parallel) {
   using V = Vector<T>;
   constexpr int W = lanes<T>;
   SelectiveScanShared<T> shared(scan);
@@ -166,12 +170,13 @@ int32_t run_selective_scan_backward(
       return status.out_of_memory();
     }
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t image = task / (scan.groups * parts), group = task / parts % scan.groups, part = task % parts;
+      const int64_t image = task / (scan.groups * parts), group = task / parts % scan.groups,
+                    part = task % parts;
       T *part_rows = row_sums.get() + task * row_sums_size;
       std::memset(part_rows, 0, std::size_t(row_sums_size) * sizeof(T));
       const int64_t first = group * group_blocks;
       for (int64_t block = first + part * group_blocks / parts;
-           block < first + (part + 1) * group_blocks / parts; ++block) {
+          block < first + (part + 1) * group_blocks / parts; ++block) {
         pack<T>(inputs.get(), scan.u, shared.place(scan.u, image, block));
         pack<T>(upstream.get(), gradient.y, shared.place(gradient.y, image, block));
         inputs[length] = upstream[length] = downstream[length] = V{};
@@ -185,7 +190,7 @@ int32_t run_selective_scan_backward(
         for (int64_t n = 0; n < N; ++n) carry[n] = V{};
         for (int64_t tile = 0; tile < tiles; ++tile) {
           for (int64_t n = 0; n < N; ++n) entries[tile * N + n] = carry[n];
-          scan_tile(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), y);
+          scan_tile<T, 0>(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), y);
         }
         if (scan.z.data) {
           pack<T>(gates.get(), scan.z, shared.place(scan.z, image, block));
@@ -196,19 +201,15 @@ int32_t run_selective_scan_backward(
           }
           if (gradient.z.data) unpack<T>(gates.get(), gradient.z, shared.place(gradient.z, image, block));
         }
-        V dskip{};
-        for (int64_t p = 0; p < length; ++p) {
-          downstream[p] = skip * upstream[p];
-          dskip += upstream[p] * inputs[p];
-        }
+        for (int64_t p = 0; p < length; ++p) downstream[p] = skip * upstream[p];
+        sums[N + 1] = dot<T>(upstream.get(), inputs.get(), length);
         for (int64_t n = 0; n < N; ++n) carry[n] = V{};
         const PathGradient<T> own{part_rows, sums, nullptr, nullptr};
         for (int64_t tile = tiles - 1; tile >= 0; --tile) {
           V *step = steps.get() + tile * W;
           V dstep[W];
-          scan_tile_backward(
-              path, tile, step, inputs.get(), upstream.get(), entries.get() + tile * N, carry.get(), own,
-              downstream.get(), dstep);
+          scan_tile_backward<T, 0>(path, tile, step, inputs.get(), upstream.get(), entries.get() + tile * N,
+              carry.get(), own, downstream.get(), dstep);
           for (int t = 0; t < W; ++t) {
             step[t] = scan.softplus ? dstep[t] * Math<T>::softplus_slope(step[t]) : dstep[t];
           }
@@ -219,9 +220,9 @@ int32_t run_selective_scan_backward(
           dbias += steps[p];
         }
         sums[N] = dbias;
-        sums[N + 1] = dskip;
         if (gradient.u.data) unpack<T>(downstream.get(), gradient.u, shared.place(gradient.u, image, block));
-        if (gradient.delta.data) unpack<T>(steps.get(), gradient.delta, shared.place(gradient.delta, image, block));
+        if (gradient.delta.data)
+          unpack<T>(steps.get(), gradient.delta, shared.place(gradient.delta, image, block));
       }
     }
   });
@@ -234,26 +235,23 @@ int32_t run_selective_scan_backward(
       const bool is_b = r < N;
       const cscan_tensor &tensor = is_b ? gradient.b : gradient.c;
       if (!tensor.data) continue;
-      unpack_row<T>(
-          row_sums.get() + i / rows * parts * row_sums_size + r * W, parts, row_sums_size, tensor,
+      unpack_row<T>(row_sums.get() + i / rows * parts * row_sums_size + r * W, parts, row_sums_size, tensor,
           shared.row(tensor, image, group, r % N), is_b ? T(Math<T>::unit) : T(1));
     }
   });
   for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = shared.first_channel(block);
+    const int present = shared.channels_in(block);
     for (int64_t i = 0; i < sums_size; ++i) {
-      for (int j = 0; j < shared.channels_in(block); ++j) {
-        double sum = 0;
-        for (int64_t image = 0; image < scan.batch; ++image) {
-          sum += parameter_sums[(image * blocks + block) * sums_size + i][j];
-        }
-        const int64_t channel = shared.first_channel(block) + j;
-        if (i < N) {
-          if (gradient.a) static_cast<T *>(gradient.a)[channel * N + i] = T(sum * Math<T>::unit);
-        } else if (i == N) {
-          if (gradient.delta_bias) static_cast<T *>(gradient.delta_bias)[channel] = T(sum);
-        } else if (gradient.d) {
-          static_cast<T *>(gradient.d)[channel] = T(sum);
-        }
+      double sum[W] = {};
+      for (int64_t image = 0; image < scan.batch; ++image) {
+        const V part = parameter_sums[(image * blocks + block) * sums_size + i];
+        for (int j = 0; j < W; ++j) sum[j] += part[j];
+      }
+      if (i < N) {
+        scatter<T>(gradient.a, first * N + i, N, sum, present, Math<T>::unit);
+      } else {
+        scatter<T>(i == N ? gradient.delta_bias : gradient.d, first, 1, sum, present, 1);
       }
     }
   }
@@ -266,8 +264,8 @@ int32_t selective_scan_forward(
                                       : run_selective_scan_forward<float>(scan, y, last_state, parallel);
 }
 
-int32_t selective_scan_backward(
-    const cscan_selective_scan &scan, const cscan_selective_scan_gradient &gradient, cscan_parallel_fn parallel) {
+int32_t selective_scan_backward(const cscan_selective_scan &scan,
+    const cscan_selective_scan_gradient &gradient, cscan_parallel_fn parallel) {
   return scan.u.type == CSCAN_FLOAT64 ? run_selective_scan_backward<double>(scan, gradient, parallel)
                                       : run_selective_scan_backward<float>(scan, gradient, parallel);
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-// The two-dimensional scan in four directions, one pass over x: a task is one block of channels of one image. It holds the
-// block's x and y (backward: x, dy, dx) in scratch, so that each is read and written once, and expands dt tile by tile.
+// The two-dimensional scan in four directions, one pass over x: a task is one block of channels of one image.
+// It holds the block's x and y (backward: x, dy, dx) in scratch, so that each is read and written once, and
+// expands dt tile by tile.
 
 namespace CSCAN_VARIANT {
 
@@ -112,12 +113,34 @@ struct Ss2dShared {
     *target = skip;
   }
 
+  // Writes the sums of one of a block's parameters, numbered as pack_parameters puts them.
+  void write_parameter_gradient(
+      const cscan_ss2d_gradient &gradient, int64_t block, int64_t i, const double *sums) const {
+    const int64_t per_direction = scan.rank + 1 + scan.state;
+    const int64_t k = i / per_direction, which = i % per_direction, channel = block * W;
+    const int present = channels_in(block);
+    if (k == directions) {
+      // D sees the same product along every direction.
+      for (int copy = 0; copy < directions; ++copy) {
+        scatter<T>(gradient.d, copy * scan.channels + channel, 1, sums, present, 1);
+      }
+      return;
+    }
+    const int64_t first = k * scan.channels + channel;
+    if (which < scan.rank) {
+      scatter<T>(gradient.dt_weight, first * scan.rank + which, scan.rank, sums, present, 1 / Math<T>::unit);
+    } else if (which == scan.rank) {
+      scatter<T>(gradient.dt_bias, first, 1, sums, present, 1 / Math<T>::unit);
+    } else {
+      const int64_t n = which - scan.rank - 1;
+      scatter<T>(gradient.a, first * scan.state + n, scan.state, sums, present, Math<T>::unit);
+    }
+  }
+
   Path<T> path(int64_t image, int64_t block, int k) const {
     const V *own = parameters.get() + block * block_parameters + k * (scan.rank + 1 + scan.state);
-    return {
-        tiles, scan.rank, scan.state,
-        packed.get() + (image * directions + k) * tiles * rows * W, order.get() + k * tiles * W,
-        own, own + scan.rank, own + scan.rank + 1};
+    return {tiles, scan.rank, scan.state, packed.get() + (image * directions + k) * tiles * rows * W,
+        order.get() + k * tiles * W, own, own + scan.rank, own + scan.rank + 1};
   }
 
   V skip(int64_t block) const { return parameters[(block + 1) * block_parameters - 1]; }
@@ -129,7 +152,7 @@ struct Ss2dShared {
   }
 };
 
-template <class T>
+template <class T, int States>
 int32_t run_ss2d_forward(const cscan_ss2d &scan, cscan_tensor y, cscan_parallel_fn parallel) {
   using V = Vector<T>;
   constexpr int W = lanes<T>;
@@ -153,7 +176,7 @@ int32_t run_ss2d_forward(const cscan_ss2d &scan, cscan_tensor y, cscan_parallel_
         for (int64_t tile = 0; tile < path.tiles; ++tile) {
           V step[W];
           expand_tile(path, tile, step);
-          scan_tile(path, tile, step, inputs.get(), states.get(), outputs.get());
+          scan_tile<T, States>(path, tile, step, inputs.get(), states.get(), outputs.get());
         }
       }
       unpack<T>(outputs.get(), y, shared.place(y, image, block));
@@ -162,7 +185,7 @@ int32_t run_ss2d_forward(const cscan_ss2d &scan, cscan_tensor y, cscan_parallel_
   return status.get();
 }
 
-template <class T>
+template <class T, int States>
 int32_t run_ss2d_backward(
     const cscan_ss2d &scan, const cscan_ss2d_gradient &gradient, cscan_parallel_fn parallel) {
   using V = Vector<T>;
@@ -193,11 +216,8 @@ int32_t run_ss2d_backward(
         V *sums = parameter_sums.get() + (image * blocks + block) * shared.block_parameters;
         for (int64_t i = 0; i < shared.block_parameters; ++i) sums[i] = V{};
         const V skip = shared.skip(block);
-        V &dskip = sums[shared.block_parameters - 1];
-        for (int64_t p = 0; p < length; ++p) {
-          downstream[p] = skip * upstream[p];
-          dskip += upstream[p] * inputs[p];
-        }
+        for (int64_t p = 0; p < length; ++p) downstream[p] = skip * upstream[p];
+        sums[shared.block_parameters - 1] = dot<T>(upstream.get(), inputs.get(), length);
         for (int k = 0; k < directions; ++k, sums += R + 1 + N) {
           const Path<T> path = shared.path(image, block, k);
           const PathGradient<T> own{part_rows + k * tiles * rows * W, sums + R + 1, sums, sums + R};
@@ -205,15 +225,14 @@ int32_t run_ss2d_backward(
           for (int64_t tile = 0; tile < tiles; ++tile) {
             expand_tile(path, tile, steps.get() + tile * W);
             for (int64_t n = 0; n < N; ++n) entries[tile * N + n] = carry[n];
-            scan_tile<T>(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), nullptr);
+            scan_tile<T, States>(path, tile, steps.get() + tile * W, inputs.get(), carry.get(), nullptr);
           }
           for (int64_t n = 0; n < N; ++n) carry[n] = V{};
           for (int64_t tile = tiles - 1; tile >= 0; --tile) {
             const V *step = steps.get() + tile * W;
             V draw[W];
-            scan_tile_backward(
-                path, tile, step, inputs.get(), upstream.get(), entries.get() + tile * N, carry.get(), own,
-                downstream.get(), draw);
+            scan_tile_backward<T, States>(path, tile, step, inputs.get(), upstream.get(),
+                entries.get() + tile * N, carry.get(), own, downstream.get(), draw);
             for (int t = 0; t < W; ++t) draw[t] *= Math<T>::softplus_slope(step[t]);
             expand_tile_backward(path, tile, draw, own);
           }
@@ -228,37 +247,21 @@ int32_t run_ss2d_backward(
     for_ranges(parallel, scan.batch * directions * rows, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t image = i / (directions * rows), k = i / rows % directions, r = i % rows;
-        unpack_row<T>(
-            row_sums.get() + image * parts * row_sums_size + (k * tiles * rows + r) * W, parts, row_sums_size,
-            gradient.projection, shared.row(gradient.projection, image, k, r), shared.row_scale(r));
+        unpack_row<T>(row_sums.get() + image * parts * row_sums_size + (k * tiles * rows + r) * W, parts,
+            row_sums_size, gradient.projection, shared.row(gradient.projection, image, k, r),
+            shared.row_scale(r));
       }
     });
   }
   for_ranges(parallel, blocks, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      const int present = shared.channels_in(block);
       for (int64_t i = 0; i < shared.block_parameters; ++i) {
-        const int64_t k = i / (R + 1 + N), which = i % (R + 1 + N);
-        for (int j = 0; j < present; ++j) {
-          double sum = 0;
-          for (int64_t image = 0; image < scan.batch; ++image) {
-            sum += parameter_sums[(image * blocks + block) * shared.block_parameters + i][j];
-          }
-          const int64_t channel = block * W + j;
-          const int64_t at = k * scan.channels + channel;
-          if (k == directions) {
-            // D sees the same product along every direction.
-            for (int copy = 0; gradient.d && copy < directions; ++copy) {
-              static_cast<T *>(gradient.d)[copy * scan.channels + channel] = T(sum);
-            }
-          } else if (which < R) {
-            if (gradient.dt_weight) static_cast<T *>(gradient.dt_weight)[at * R + which] = T(sum / Math<T>::unit);
-          } else if (which == R) {
-            if (gradient.dt_bias) static_cast<T *>(gradient.dt_bias)[at] = T(sum / Math<T>::unit);
-          } else if (gradient.a) {
-            static_cast<T *>(gradient.a)[at * N + which - R - 1] = T(sum * Math<T>::unit);
-          }
+        double sum[W] = {};
+        for (int64_t image = 0; image < scan.batch; ++image) {
+          const V part = parameter_sums[(image * blocks + block) * shared.block_parameters + i];
+          for (int j = 0; j < W; ++j) sum[j] += part[j];
         }
+        shared.write_parameter_gradient(gradient, block, i, sum);
       }
     }
   });
@@ -266,13 +269,16 @@ int32_t run_ss2d_backward(
 }
 
 int32_t ss2d_forward(const cscan_ss2d &scan, cscan_tensor y, cscan_parallel_fn parallel) {
-  return scan.x.type == CSCAN_FLOAT64 ? run_ss2d_forward<double>(scan, y, parallel)
-                                      : run_ss2d_forward<float>(scan, y, parallel);
+  if (scan.x.type == CSCAN_FLOAT64) return run_ss2d_forward<double, 0>(scan, y, parallel);
+  return scan.state == 1 ? run_ss2d_forward<float, 1>(scan, y, parallel)
+                         : run_ss2d_forward<float, 0>(scan, y, parallel);
 }
 
-int32_t ss2d_backward(const cscan_ss2d &scan, const cscan_ss2d_gradient &gradient, cscan_parallel_fn parallel) {
-  return scan.x.type == CSCAN_FLOAT64 ? run_ss2d_backward<double>(scan, gradient, parallel)
-                                      : run_ss2d_backward<float>(scan, gradient, parallel);
+int32_t ss2d_backward(
+    const cscan_ss2d &scan, const cscan_ss2d_gradient &gradient, cscan_parallel_fn parallel) {
+  if (scan.x.type == CSCAN_FLOAT64) return run_ss2d_backward<double, 0>(scan, gradient, parallel);
+  return scan.state == 1 ? run_ss2d_backward<float, 1>(scan, gradient, parallel)
+                         : run_ss2d_backward<float, 0>(scan, gradient, parallel);
 }
 
 }  // namespace CSCAN_VARIANT

@@ -3,7 +3,7 @@ extension Image {
   ///
   /// Equal bit for bit to `Image.resize((width, height), filter, box)` of Pillow 13: two passes, one along the rows
   /// and one along the columns, each rounded to 8 bits. Pixels just outside of `rectangle` still count at its edges;
-  /// to keep them out, use ``cropped(to:)`` first, as torchvision's resized crop does.
+  /// to keep them out, use ``Image/cropped(to:fill:)`` first, as torchvision's resized crop does.
   ///
   /// - Parameters:
   ///   - newHeight: Rows of the result, positive.

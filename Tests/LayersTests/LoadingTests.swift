@@ -1,0 +1,78 @@
+import Layers
+import TestSupport
+import Testing
+import Torch
+
+@Suite struct LoadingTests {
+  private func model() -> (store: ParameterStore, values: [String: Tensor]) {
+    let store = ParameterStore()
+    _ = Linear(store.root["layer1"], 2, 3)
+    _ = BatchNorm2d(store.root["layer10"], 3)
+    let values = store.entries.map { entry in
+      (entry.key, Tensor.filled(entry.tensor.shape, key: entry.key, dtype: .float64).to(entry.tensor.dtype))
+    }
+    return (store, Dictionary(uniqueKeysWithValues: values))
+  }
+
+  private func expectLoaded(_ store: ParameterStore, _ values: [String: Tensor]) throws {
+    for entry in store.entries {
+      expectClose(entry.tensor, try #require(values[entry.key]).to(entry.tensor.dtype), 0, entry.key)
+    }
+  }
+
+  @Test func everythingIsCopiedAndConverted() throws {
+    let (store, values) = model()
+    let weight = try #require(store["layer1.weight"]?.tensor)
+    try store.load(values.mapValues { $0.dtype == .float32 ? $0.to(.float64) : $0 })
+    try expectLoaded(store, values)
+    #expect(weight.dtype == .float32 && weight.requiresGradient)
+  }
+
+  @Test func everyDifferenceIsInOneErrorAndNothingChanges() throws {
+    let (store, values) = model()
+    let before = store.entries.map { $0.tensor.detached().clone() }
+    var wrong = values
+    wrong["layer1.weight"] = nil
+    wrong["layer10.bias"] = nil
+    wrong["head.weight"] = .zeros([1])
+    wrong["layer1.bias"] = .zeros([4])
+    let error = #expect(throws: ParameterMismatch.self) { try store.load(wrong, from: "model.safetensors") }
+    #expect(error?.missing == ["layer1.weight", "layer10.bias"])
+    #expect(error?.unexpected == ["head.weight"])
+    #expect(error?.misshaped.map(\.key) == ["layer1.bias"])
+    let sentence = "\(try #require(error))"
+    for part in [
+      "model.safetensors", "2 missing", "1 unexpected", "layer1.bias: the model has [3], the file has [4]",
+    ] {
+      #expect(sentence.contains(part), "\(sentence)")
+    }
+    for (entry, old) in zip(store.entries, before) { expectClose(entry.tensor, old, 0, entry.key) }
+  }
+
+  @Test func transferTakesWhatFitsBelowAPrefix() throws {
+    let (store, values) = model()
+    let old = try #require(store["layer1.bias"]?.tensor).detached().clone()
+    var given = Dictionary(uniqueKeysWithValues: values.map { ("backbone.\($0.key)", $0.value) })
+    given["backbone.layer1.bias"] = .zeros([4])
+    given["backbone.layer10.running_mean"] = nil
+    given["backbone.extra"] = .zeros([1])
+    given["backbone2.layer1.weight"] = .zeros([3, 2])
+    given["head.weight"] = .zeros([1])
+    let report = store.transfer(given, prefix: "backbone")
+    #expect(report.missing == ["layer10.running_mean"])
+    #expect(report.misshaped == ["layer1.bias"])
+    #expect(report.unexpected == ["backbone2.layer1.weight", "extra", "head.weight"])
+    #expect(
+      report.loaded.sorted()
+        == (Set(values.keys).subtracting(["layer1.bias", "layer10.running_mean"])).sorted())
+    expectClose(try #require(store["layer1.bias"]?.tensor), old, 0)
+    expectClose(try #require(store["layer1.weight"]?.tensor), try #require(values["layer1.weight"]), 0)
+  }
+
+  @Test func transferWithoutAPrefixIsByTheWholeKey() throws {
+    let (store, values) = model()
+    let report = store.transfer(values)
+    #expect(report.missing.isEmpty && report.unexpected.isEmpty && report.misshaped.isEmpty)
+    try expectLoaded(store, values)
+  }
+}
