@@ -56,6 +56,9 @@ let package = Package(
     // Models against the official code's numbers.
     .target(
       name: "Verification", dependencies: ["Backbones", "Layers", "Scan", "Torch"], swiftSettings: swift),
+    // What models and checkpoints are made of, and what the installation computes with.
+    .target(
+      name: "Analysis", dependencies: ["Backbones", "Data", "Layers", "Scan", "Torch"], swiftSettings: swift),
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
@@ -75,7 +78,7 @@ let package = Package(
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
+        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

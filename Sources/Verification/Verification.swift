@@ -78,9 +78,10 @@ public struct Verification {
     /// Whether everything ran and is within its tolerance.
     public var passed: Bool { !results.isEmpty && !isInterrupted && results.allSatisfy(\.passed) }
 
-    /// The summary as JSON; numbers that are not finite stand as texts.
+    /// The summary as JSON with keys in snake case; numbers that are not finite stand as texts.
     public func json() throws -> String {
       let encoder = JSONEncoder()
+      encoder.keyEncodingStrategy = .convertToSnakeCase
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
       encoder.nonConformingFloatEncodingStrategy = .convertToString(
         positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")

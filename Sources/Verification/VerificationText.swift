@@ -6,15 +6,10 @@ public enum VerificationText {
   public static func line(_ event: Verification.Event) -> String {
     switch event {
     case .model(let verifier):
-      let engine = EngineDescription()
       let source = verifier.reference.source.map { source in
         ", against \(source.repo)" + (source.commit.map { " at \($0.prefix(7))" } ?? "")
       }
-      return """
-        \(verifier.reference.name) in \(verifier.dtype)\(source ?? "")
-        on \(verifier.device): \(engine.engine) (\(engine.capability)), \(engine.threads) threads, \
-        scan kernel \(engine.scan)
-        """
+      return "\(verifier.reference.name) in \(verifier.dtype) on \(verifier.device)\(source ?? "")"
     case .result(let result):
       return lines(result).joined(separator: "\n")
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Torch
 
 @main
 struct Ganglion: AsyncParsableCommand {
@@ -6,11 +7,14 @@ struct Ganglion: AsyncParsableCommand {
     commandName: "ganglion",
     abstract:
       "Vision backbones with state-space, convolution and attention mixers, and sparse cross-layer connections.",
-    version: "0.1.0",
+    version: "0.1.0 (LibTorch \(Engine.version))",
     subcommands: [
       TrainCommand.self,
       EvaluateCommand.self,
       PredictCommand.self,
+      ModelsCommand.self,
+      InspectCommand.self,
       VerifyCommand.self,
+      DoctorCommand.self,
     ])
 }

@@ -20,7 +20,9 @@ struct PredictCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The best.safetensors or last.safetensors of a run.", valueName: "file"))
   var checkpoint: String?
 
-  @Option(help: ArgumentHelp("An architecture to try without a checkpoint; see --random-weights.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "An architecture to try without a checkpoint; see --random-weights.", valueName: "name"))
   var model: String?
 
   @Flag(help: "Use --model with freshly drawn weights: for timing, the classes mean nothing.")

@@ -28,7 +28,8 @@ struct TrainCommand: AsyncParsableCommand {
   var data: String?
 
   @Option(
-    help: ArgumentHelp("The run's folder, new or empty; the next free runs/run-N by default.", valueName: "folder"))
+    help: ArgumentHelp(
+      "The run's folder, new or empty; the next free runs/run-N by default.", valueName: "folder"))
   var output: String?
 
   @Flag(help: "Go on with the run in --output, from its last checkpoint.")
@@ -90,14 +91,16 @@ struct TrainCommand: AsyncParsableCommand {
     }
     say(
       "\(recipe.model.name), \(trainer.model.store.parameterCount) parameters; \(data.training.count) training and "
-        + "\(data.validation.count) validation images of \(data.classNames.count) classes; run folder \(folder.path)")
+        + "\(data.validation.count) validation images of \(data.classNames.count) classes; run folder \(folder.path)"
+    )
     trainer.observers = [
       try JSONLog(folder, interval: recipe.logSteps, resumingAt: checkpoint?.progress),
       try EventFile(folder, interval: recipe.logSteps), ProgressLine(),
     ]
     let outcome = try await trainer.run { stop.number == nil }
     if outcome == .stopped, let number = stop.number {
-      say("stopped at step \(trainer.progress.step); to go on: ganglion train --resume --output \(folder.path)")
+      say(
+        "stopped at step \(trainer.progress.step); to go on: ganglion train --resume --output \(folder.path)")
       throw ExitCode(128 + number)
     }
     if let top1 = trainer.progress.bestTop1, let epoch = trainer.progress.bestEpoch {

@@ -3,7 +3,7 @@ import Foundation
 import Torch
 import Verification
 
-struct VerifyCommand: AsyncParsableCommand {
+struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Compare models with the official code's numbers.",
@@ -11,6 +11,10 @@ struct VerifyCommand: AsyncParsableCommand {
       Rebuilds the model that a reference names, fills every tensor by its key, and compares logits, features, \
       gradients and training steps with those of the official code. Exits with 0 only if everything is within its \
       tolerance, with 1 if something is not, and with 2 if a file cannot be used.
+
+      Examples:
+        ganglion verify Fixtures/models
+        ganglion verify sparx_mamba_t.json --dtype float64 --case eval_224 --json
       """)
 
   @ArgumentParser.Argument(
@@ -26,8 +30,10 @@ struct VerifyCommand: AsyncParsableCommand {
   @Option(name: .customLong("case"), help: "Run this case only; may be repeated.")
   var cases: [String] = []
 
-  @Flag(help: "Print the results as JSON.")
+  @Flag(help: "Write the results to standard output as JSON.")
   var json = false
+
+  @OptionGroup var engine: EngineOptions
 
   enum Precision: String, ExpressibleByArgument, CaseIterable {
     case float32, float64
@@ -35,7 +41,7 @@ struct VerifyCommand: AsyncParsableCommand {
     var dtype: DType { self == .float32 ? .float32 : .float64 }
   }
 
-  mutating func run() async throws {
+  func run() throws {
     guard device == "cpu" else {
       throw unusable("expected the device `cpu`, got `\(device)`: this build has no other")
     }
@@ -52,23 +58,24 @@ struct VerifyCommand: AsyncParsableCommand {
     for id in cases where !known.contains(id) {
       throw unusable("no file has a case `\(id)`; there are \(known.sorted().joined(separator: ", "))")
     }
+    engine.start()
     try report(verifiers)
   }
 
   private func report(_ verifiers: [ModelVerifier]) throws {
-    let interruption = Interruption()
+    let stop = StopSignal()
     let summary = Verification(
-      verifiers, only: cases.isEmpty ? nil : Set(cases), isInterrupted: { interruption.isRequested }
+      verifiers, only: cases.isEmpty ? nil : Set(cases), isInterrupted: { stop.number != nil }
     ).run { event in
-      if !json { print(VerificationText.line(event)) }
+      if !json { output(VerificationText.line(event)) }
     }
-    print(json ? try summary.json() : VerificationText.summary(summary))
-    if summary.isInterrupted { throw ExitCode(130) }
+    output(json ? try summary.json() : VerificationText.summary(summary))
+    if let number = stop.number { throw ExitCode(128 + number) }
     if !summary.passed { throw ExitCode(1) }
   }
 
   private func unusable(_ sentence: String) -> ExitCode {
-    FileHandle.standardError.write(Data("ganglion verify: \(sentence)\n".utf8))
+    say("Error: \(sentence)")
     return ExitCode(2)
   }
 }

@@ -1,0 +1,61 @@
+import Analysis
+import ArgumentParser
+import Backbones
+import Foundation
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Show what a model or a checkpoint is made of.",
+    discussion: """
+      For a model of the catalog: parameters, multiply-adds, feature maps, and which layer looks at which. For a \
+      safetensors file: its tensors and texts.
+
+      Examples:
+        ganglion inspect sparx_mamba_t
+        ganglion inspect sparx_mamba_b --size 512x2048 --json
+        ganglion inspect runs/demo/best.safetensors
+      """)
+
+  @Argument(help: ArgumentHelp("A model's name or a safetensors file.", valueName: "model or file"))
+  var subject: String
+
+  @Option(help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"))
+  var size: PixelSize?
+
+  @Flag(help: "Write the result to standard output as JSON.")
+  var json = false
+
+  func run() throws {
+    if let architecture = Architecture(rawValue: subject) {
+      let summary = ModelSummary(architecture, size: size.map { ($0.height, $0.width) })
+      if json { try outputJSON(summary) } else { output(summary.text) }
+      return
+    }
+    guard FileManager.default.fileExists(atPath: subject) else {
+      let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("'\(subject)' is neither a file nor a model; the models are \(known).")
+    }
+    if size != nil { throw ValidationError("--size is for models, and '\(subject)' is a file.") }
+    let summary = try CheckpointSummary(contentsOf: URL(filePath: subject))
+    if json { try outputJSON(summary) } else { output(summary.text) }
+  }
+}
+
+/// Height and width in pixels, written `224x320`.
+struct PixelSize: ExpressibleByArgument {
+  let height: Int
+  let width: Int
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),
+      Self.range.contains(width)
+    else { return nil }
+    self.height = height
+    self.width = width
+  }
+
+  /// What the deepest maps need, and what memory allows.
+  private static let range = 32...8192
+}
