@@ -102,7 +102,8 @@ let package = Package(
       name: "ToolTests", dependencies: ["Data", "TestSupport", "ganglion"], swiftSettings: swift),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift),
+      dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift
+    ),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

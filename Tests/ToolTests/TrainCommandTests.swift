@@ -98,24 +98,30 @@ import Testing
     BadInput("cannot be read as text", "train", "--recipe", "@/none.yaml", "--output", "@/out"),
     BadInput("cannot be read as text", "train", "--recipe", "@/data", "--output", "@/out"),
     BadInput("`epoch` is not a known key", "train", "--recipe", "@/unknown.yaml", "--output", "@/out"),
-    BadInput("`epochs` must be from 1", "train", "--recipe", "@/recipe.yaml", "--epochs", "0", "--output", "@/out"),
     BadInput(
-      "`optimizer.lr` is not a known key", "train", "--recipe", "@/recipe.yaml", "--set", "optimizer.lr=1", "--output",
+      "`epochs` must be from 1", "train", "--recipe", "@/recipe.yaml", "--epochs", "0", "--output", "@/out"),
+    BadInput(
+      "`optimizer.lr` is not a known key", "train", "--recipe", "@/recipe.yaml", "--set", "optimizer.lr=1",
+      "--output",
       "@/out"),
-    BadInput("expects key=value", "train", "--recipe", "@/recipe.yaml", "--set", "epochs", "--output", "@/out"),
+    BadInput(
+      "expects key=value", "train", "--recipe", "@/recipe.yaml", "--set", "epochs", "--output", "@/out"),
     BadInput("give --recipe", "train", "--output", "@/out"),
     BadInput("expected a new or empty folder", "train", "--recipe", "@/recipe.yaml", "--output", "@/data"),
     BadInput("cannot be made", "train", "--recipe", "@/recipe.yaml", "--output", "@/recipe.yaml"),
     BadInput("no last.safetensors to resume from", "train", "--resume", "--output", "@/data"),
     BadInput(
-      "holds no `train` and `val` folders", "train", "--recipe", "@/recipe.yaml", "--data", "@/none", "--output",
+      "holds no `train` and `val` folders", "train", "--recipe", "@/recipe.yaml", "--data", "@/none",
+      "--output",
       "@/out"),
     BadInput(
       "holds no `train` and `val` folders", "train", "--recipe", "@/recipe.yaml", "--data", "@/data/train",
       "--output", "@/out"),
     BadInput(
-      "one sub-folder per class", "train", "--recipe", "@/recipe.yaml", "--data", "@/hollow", "--output", "@/out"),
-    BadInput("--threads must be", "train", "--recipe", "@/recipe.yaml", "--threads", "0", "--output", "@/out"),
+      "one sub-folder per class", "train", "--recipe", "@/recipe.yaml", "--data", "@/hollow", "--output",
+      "@/out"),
+    BadInput(
+      "--threads must be", "train", "--recipe", "@/recipe.yaml", "--threads", "0", "--output", "@/out"),
     BadInput("cannot be opened", "evaluate", "--checkpoint", "@/none.safetensors"),
     BadInput("is not a regular file", "evaluate", "--checkpoint", "@/data"),
     BadInput("header", "evaluate", "--checkpoint", "@/recipe.yaml"),
@@ -123,9 +129,11 @@ import Testing
     BadInput("add --random-weights", "predict", "--model", "sparx_mamba_t", "@/data/val/dark/0.png"),
     BadInput("either --checkpoint", "predict", "@/data/val/dark/0.png"),
     BadInput(
-      "`model.name` must be one of", "predict", "--model", "resnet50", "--random-weights", "@/data/val/dark/0.png"),
+      "`model.name` must be one of", "predict", "--model", "resnet50", "--random-weights",
+      "@/data/val/dark/0.png"),
     BadInput(
-      "expected pictures in the folder, got none", "predict", "--model", "sparx_mamba_micro", "--random-weights",
+      "expected pictures in the folder, got none", "predict", "--model", "sparx_mamba_micro",
+      "--random-weights",
       "@/hollow"),
     BadInput(
       "cannot be read", "predict", "--model", "sparx_mamba_micro", "--random-weights", "@/none.png"),
@@ -168,7 +176,8 @@ import Testing
     try toy.write("no picture", to: "data/train/dark/0.png")
     let result = try BuiltTool.run(train(toy, "run"))
     #expect(result.code == 1)
-    #expect(result.messages.contains("data/train/dark/0.png: expected a JPEG or PNG picture, got other content"))
+    #expect(
+      result.messages.contains("data/train/dark/0.png: expected a JPEG or PNG picture, got other content"))
   }
 
   @Test(arguments: [

@@ -69,7 +69,8 @@ import Torch
       let error = try #require(throws: CheckpointError.self) { try Checkpoint(contentsOf: url) }
       #expect(error.description.contains("is not a checkpoint of `ganglion train`"))
       let json = "{\"epoch\":0}"
-      for (key, value) in [("classes", json), ("preprocessing", json), ("progress", "["), ("recipe", "x: 1")] {
+      for (key, value) in [("classes", json), ("preprocessing", json), ("progress", "["), ("recipe", "x: 1")]
+      {
         var metadata = [
           "format": "ganglion.checkpoint.1", "recipe": "{}", "classes": "[\"a\"]",
           "preprocessing":

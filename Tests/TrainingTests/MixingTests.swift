@@ -37,7 +37,8 @@ import Training
     let logits = Tensor.filled([3, 4], key: "logits", dtype: .float32)
     let labels = Tensor([0, 2, 3])
     let targets = Mixing.targets(labels, classes: 4, share: 1, smoothing: 0.1)
-    expectClose(logits.crossEntropy(targets), logits.crossEntropy(labels, smoothing: 0.1), 1e-6, "cross-entropy")
+    expectClose(
+      logits.crossEntropy(targets), logits.crossEntropy(labels, smoothing: 0.1), 1e-6, "cross-entropy")
   }
 
   @Test func drawsAreAFunctionOfSeedAndStep() {
@@ -55,7 +56,8 @@ import Training
       #expect((0...1).contains(draw.share))
       guard case .cutmix(let rows, let columns, let share) = draw else { continue }
       cuts += 1
-      #expect(rows.lowerBound >= 0 && rows.upperBound <= 32 && columns.lowerBound >= 0 && columns.upperBound <= 48)
+      #expect(
+        rows.lowerBound >= 0 && rows.upperBound <= 32 && columns.lowerBound >= 0 && columns.upperBound <= 48)
       #expect(share == 1 - Double(rows.count * columns.count) / (32 * 48))
     }
     // Half of 2000, within five standard deviations (22).

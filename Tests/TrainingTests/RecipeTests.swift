@@ -58,12 +58,18 @@ import Training
 
   @Test(arguments: [
     ("epoch: 3", ["`epoch` is not a known key (line 1)", "ema_decay, epochs"]),
-    ("seed: 1\noptimizer:\n  lr: 1", ["`optimizer.lr` is not a known key (line 3)", "epsilon, learning_rate"]),
+    (
+      "seed: 1\noptimizer:\n  lr: 1",
+      ["`optimizer.lr` is not a known key (line 3)", "epsilon, learning_rate"]
+    ),
     ("epochs: many", ["`epochs` must be a whole number, got `many`", "line 1"]),
     ("epochs: 1.5", ["`epochs` must be a whole number, got `1.5`"]),
     ("epochs: [1]", ["`epochs` must be a single value, got `- 1`"]),
     ("optimizer: {betas: 1}", ["`optimizer.betas` must be a list, got `1`"]),
-    ("optimizer:\n  learning_rate: fast", ["`optimizer.learning_rate` must be a number, got `fast`", "line 2"]),
+    (
+      "optimizer:\n  learning_rate: fast",
+      ["`optimizer.learning_rate` must be a number, got `fast`", "line 2"]
+    ),
     ("optimizer:\n  betas: [0.9, x]", ["`optimizer.betas", "must be a number, got `x`"]),
     ("seed: -1", ["`seed` must be a whole number that is not negative, got `-1`"]),
     ("optimizer: 3", ["`optimizer` must hold fields"]),

@@ -14,7 +14,8 @@ extension Recipe {
     do {
       text = try String(contentsOf: file, encoding: .utf8)
     } catch {
-      throw RecipeError(path, "cannot be read as text", remedy: "check the path, the permissions and the encoding")
+      throw RecipeError(
+        path, "cannot be read as text", remedy: "check the path, the permissions and the encoding")
     }
     try self.init(yaml: text, source: path, overrides: overrides)
   }

@@ -53,10 +53,12 @@ public final class Trainer {
     classNames = data.classNames
     model = recipe.makeModel(classes: classNames.count, device: device)
     average = recipe.emaDecay.map { [model] decay in
-      WeightAverage(of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
+      WeightAverage(
+        of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
     }
     training = DataLoader(
-      data.training, batchSize: recipe.batchSize, preprocessing: recipe.trainingPreprocessing, order: .shuffled,
+      data.training, batchSize: recipe.batchSize, preprocessing: recipe.trainingPreprocessing,
+      order: .shuffled,
       remainder: data.training.count >= recipe.batchSize ? .dropped : .kept, seed: recipe.seed)
     validation = DataLoader(
       data.validation, batchSize: recipe.batchSize, preprocessing: recipe.inputPreparation.evaluation,
@@ -103,7 +105,8 @@ public final class Trainer {
     progress.batch += 1
     progress.lossSum += loss
     let record = StepRecord(
-      step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs, loss: loss,
+      step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs,
+      loss: loss,
       learningRate: rate, gradientNorm: norm, imageCount: batch.count)
     for observer in observers { try observer.didStep(record) }
   }
@@ -172,7 +175,8 @@ public final class Trainer {
   private func writeBest(_ judged: TrainableModel) throws {
     guard let folder else { return }
     try Checkpoint.write(
-      judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames, progress: progress,
+      judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames,
+      progress: progress,
       to: folder.best)
   }
 
@@ -209,7 +213,8 @@ public final class Trainer {
     }
     guard checkpoint.classNames == classNames else {
       throw TrainingError(
-        checkpoint.path, "the run's classes are not those of the data now", remedy: "resume with the same data")
+        checkpoint.path, "the run's classes are not those of the data now",
+        remedy: "resume with the same data")
     }
     try checkpoint.load(model, prefix: "")
     if let average { try checkpoint.load(average.model, prefix: Checkpoint.Prefix.average) }
