@@ -100,6 +100,14 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Torch", "Yams"], swiftSettings: swift),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Data", "Evaluation", "Layers", "Torch"], swiftSettings: swift),
+    .testTarget(
+      name: "ToolTests", dependencies: ["Data", "TestSupport", "ganglion"], swiftSettings: swift),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift
+    ),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

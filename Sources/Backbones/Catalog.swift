@@ -71,8 +71,10 @@ public enum Architecture: String, CaseIterable, Sendable {
       configuration.dropPath = 0.5
       return configuration
     case .sparxMambaMicro:
-      return SparX.Configuration.published(
+      var configuration = SparX.Configuration.published(
         depths: [1, 2, 3, 2], widths: [16, 32, 64, 96], stem: .twoConvolutions, stride: 2)
+      configuration.mixer = .scan2D(kernel: 3)
+      return configuration
     }
   }
 

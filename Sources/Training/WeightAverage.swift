@@ -20,7 +20,9 @@ public struct WeightAverage {
     self.decay = decay
     self.model = model
     withoutGradients {
-      for (own, theirs) in zip(model.store.entries, source.store.entries) { own.tensor.copy(from: theirs.tensor) }
+      for (own, theirs) in zip(model.store.entries, source.store.entries) {
+        own.tensor.copy(from: theirs.tensor)
+      }
     }
   }
 

@@ -16,7 +16,8 @@ struct RateMeter {
 /// The bytes of memory that the process occupies now; its largest so far where the system does not tell.
 func residentMemory() -> Int {
   #if os(Linux)
-    let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
+    let fields =
+      (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
     return (fields.count > 1 ? Int(fields[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE)))
   #else
     var usage = rusage()

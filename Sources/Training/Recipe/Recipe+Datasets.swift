@@ -37,7 +37,8 @@ extension Recipe {
       let (train, val) = (root.appending(path: "train"), root.appending(path: "val"))
       if isFolder(train) && isFolder(val) {
         let (training, validation) = (try ImageFolder(root: train), try ImageFolder(root: val))
-        try requireSameClasses(validation.classNames, of: val.path(percentEncoded: false), training.classNames)
+        try requireSameClasses(
+          validation.classNames, of: val.path(percentEncoded: false), training.classNames)
         return (training, validation)
       }
       guard let fraction = data.validationFraction else {
@@ -69,7 +70,8 @@ extension Recipe {
         "leaves \(kept) of \(folder.count) samples for validation", remedy: "give both sides at least one")
     }
     return (
-      Subset(base: folder, indices: order[kept...].sorted()), Subset(base: folder, indices: order[..<kept].sorted())
+      Subset(base: folder, indices: order[kept...].sorted()),
+      Subset(base: folder, indices: order[..<kept].sorted())
     )
   }
 }

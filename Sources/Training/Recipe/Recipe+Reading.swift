@@ -14,7 +14,8 @@ extension Recipe {
     do {
       text = try String(contentsOf: file, encoding: .utf8)
     } catch {
-      throw RecipeError(path, "cannot be read as text", remedy: "check the path, the permissions and the encoding")
+      throw RecipeError(
+        path, "cannot be read as text", remedy: "check the path, the permissions and the encoding")
     }
     try self.init(yaml: text, source: path, overrides: overrides)
   }
@@ -63,8 +64,8 @@ extension Recipe {
   }
 
   private func tree() throws -> Node {
-    let text = try YAMLEncoder().encode(self)
-    return try Self.composed(text, "the recipe").renamingKeys(snakeCase)
+    // By way of JSON, whose encoder writes every digit that a number needs to be read back equal.
+    try Self.composed(json(), "the recipe").renamingKeys(\.self)
   }
 
   private static func defaults() throws -> Node { try Recipe().tree() }
@@ -111,10 +112,10 @@ private func merge(_ given: Node, into tree: inout Node, at path: [String], _ so
 
 extension RecipeError {
   fileprivate init(_ error: DecodingError, in tree: Node, _ source: String) {
-    let (context, expected): (DecodingError.Context, String?) =
+    let (context, type): (DecodingError.Context, (any Any.Type)?) =
       switch error {
-      case .typeMismatch(let type, let context): (context, words(for: type))
-      case .valueNotFound(let type, let context): (context, words(for: type))
+      case .typeMismatch(let type, let context): (context, type)
+      case .valueNotFound(let type, let context): (context, type)
       case .keyNotFound(_, let context): (context, nil)
       case .dataCorrupted(let context): (context, nil)
       @unknown default: (.init(codingPath: [], debugDescription: "\(error)"), nil)
@@ -126,19 +127,20 @@ extension RecipeError {
     let got = value.flatMap { try? Yams.serialize(node: $0) }?.trimmingCharacters(in: .whitespacesAndNewlines)
     self.init(
       source, key: path.joined(separator: "."),
-      expected.map { "must be \($0), got `\(got ?? "nothing")`" } ?? context.debugDescription,
+      type.map { "must be \(words(for: $0, besides: value)), got `\(got ?? "nothing")`" }
+        ?? context.debugDescription,
       remedy: "correct the value" + (value?.position ?? ""))
   }
 }
 
-private func words(for type: any Any.Type) -> String {
+private func words(for type: any Any.Type, besides value: Node?) -> String {
   switch type {
   case is Int.Type: "a whole number"
   case is UInt64.Type: "a whole number that is not negative"
   case is Double.Type: "a number"
   case is Bool.Type: "true or false"
   case is String.Type: "a text"
-  default: "a list"
+  default: value?.scalar == nil ? "a single value" : "a list"
   }
 }
 

@@ -27,13 +27,17 @@ extension Recipe {
     try count(workers, "workers", upTo: 1024)
     try count(logSteps, "log_steps")
     if let checkpointSteps { try count(checkpointSteps, "checkpoint_steps") }
-    try check((0..<1).contains(labelSmoothing), "label_smoothing", "at least 0 and less than 1", labelSmoothing)
-    if let emaDecay { try check((0..<1).contains(emaDecay), "ema_decay", "at least 0 and less than 1", emaDecay) }
+    try check(
+      (0..<1).contains(labelSmoothing), "label_smoothing", "at least 0 and less than 1", labelSmoothing)
+    if let emaDecay {
+      try check((0..<1).contains(emaDecay), "ema_decay", "at least 0 and less than 1", emaDecay)
+    }
 
     try count(data.trainingCount, "data.training_count")
     try count(data.validationCount, "data.validation_count")
     try check((32...4096).contains(data.imageSize), "data.image_size", "from 32 to 4096", data.imageSize)
-    try check(data.cropFraction > 0 && data.cropFraction <= 1, "data.crop_fraction", "in 0...1", data.cropFraction)
+    try check(
+      data.cropFraction > 0 && data.cropFraction <= 1, "data.crop_fraction", "in 0...1", data.cropFraction)
     try check(
       (0...1 << 24).contains(data.cacheMegabytes), "data.cache_megabytes", "from 0 to \(1 << 24)",
       data.cacheMegabytes)
@@ -44,7 +48,8 @@ extension Recipe {
     try range(augmentation.cropArea, "data.augmentation.crop_area")
     try range(augmentation.cropAspect, "data.augmentation.crop_aspect")
     try check(
-      (0...data.imageSize).contains(augmentation.shift), "data.augmentation.shift", "from 0 to the image's size",
+      (0...data.imageSize).contains(augmentation.shift), "data.augmentation.shift",
+      "from 0 to the image's size",
       augmentation.shift)
     try share(augmentation.horizontalFlip, "data.augmentation.horizontal_flip")
     try atLeastZero(augmentation.colorJitter, "data.augmentation.color_jitter")
@@ -87,7 +92,8 @@ extension Recipe {
     if let widths = model.widths {
       // DMCA attends in four parts.
       try check(
-        widths.count == stages && widths.allSatisfy { (4...8192).contains($0) && $0 % 4 == 0 }, "model.widths",
+        widths.count == stages && widths.allSatisfy { (4...8192).contains($0) && $0 % 4 == 0 },
+        "model.widths",
         "\(stages) multiples of 4 up to 8192", widths)
     }
   }

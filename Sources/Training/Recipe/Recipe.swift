@@ -27,6 +27,8 @@ public struct Recipe: Codable, Hashable, Sendable {
   @Nullable public var emaDecay: Double?
   /// The type of matrix products and convolutions.
   public var precision = Precision.float32
+  /// The order of feature maps in memory, which changes speed and last digits.
+  public var layout = Layout.contiguous
   /// Steps between checkpoints within an epoch; `null` for one at the end of each epoch.
   @Nullable public var checkpointSteps: Int?
   /// Steps between lines of the metrics log.
@@ -173,5 +175,13 @@ public struct Recipe: Codable, Hashable, Sendable {
     case float32
     /// The upper half of single precision, by automatic casts.
     case bfloat16
+  }
+
+  /// The order of a feature map's elements in memory.
+  public enum Layout: String, Choice {
+    /// Positions of a channel together.
+    case contiguous
+    /// Channels of a position together.
+    case channelsLast = "channels_last"
   }
 }

@@ -31,7 +31,8 @@ public struct Checkpoint {
     file = try SafeTensors.read(from: url)
     guard file.metadata["format"] == Self.format else {
       throw CheckpointError(
-        path: path, problem: "is not a checkpoint of `ganglion train` (its metadata lack the format \(Self.format))",
+        path: path,
+        problem: "is not a checkpoint of `ganglion train` (its metadata lack the format \(Self.format))",
         remedy: "give the best.safetensors or last.safetensors of a run")
     }
     recipe = try Recipe(yaml: Self.text(file, "recipe", path), source: "\(path): recipe")
@@ -52,7 +53,9 @@ public struct Checkpoint {
     return text
   }
 
-  private static func decoded<Value: Decodable>(_ file: SafeTensors, _ key: String, _ path: String) throws -> Value {
+  private static func decoded<Value: Decodable>(_ file: SafeTensors, _ key: String, _ path: String) throws
+    -> Value
+  {
     do {
       return try JSONDecoder().decode(Value.self, from: Foundation.Data(text(file, key, path).utf8))
     } catch is DecodingError {
@@ -107,7 +110,9 @@ public struct Checkpoint {
   ) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    func json(_ value: some Encodable) throws -> String { String(decoding: try encoder.encode(value), as: UTF8.self) }
+    func json(_ value: some Encodable) throws -> String {
+      String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
     try SafeTensors.write(
       tensors,
       metadata: [

@@ -39,7 +39,9 @@ public struct RunFolder: Hashable, Sendable {
   /// - Throws: ``TrainingError`` if it cannot be made.
   public static func numbered(in parent: URL) throws -> RunFolder {
     var number = 1
-    while FileManager.default.fileExists(atPath: parent.appending(path: "run-\(number)").path(percentEncoded: false)) {
+    while FileManager.default.fileExists(
+      atPath: parent.appending(path: "run-\(number)").path(percentEncoded: false))
+    {
       number += 1
     }
     return try RunFolder(url: parent.appending(path: "run-\(number)")).made()

@@ -53,10 +53,12 @@ public final class Trainer {
     classNames = data.classNames
     model = recipe.makeModel(classes: classNames.count, device: device)
     average = recipe.emaDecay.map { [model] decay in
-      WeightAverage(of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
+      WeightAverage(
+        of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
     }
     training = DataLoader(
-      data.training, batchSize: recipe.batchSize, preprocessing: recipe.trainingPreprocessing, order: .shuffled,
+      data.training, batchSize: recipe.batchSize, preprocessing: recipe.trainingPreprocessing,
+      order: .shuffled,
       remainder: data.training.count >= recipe.batchSize ? .dropped : .kept, seed: recipe.seed)
     validation = DataLoader(
       data.validation, batchSize: recipe.batchSize, preprocessing: recipe.inputPreparation.evaluation,
@@ -103,7 +105,8 @@ public final class Trainer {
     progress.batch += 1
     progress.lossSum += loss
     let record = StepRecord(
-      step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs, loss: loss,
+      step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs,
+      loss: loss,
       learningRate: rate, gradientNorm: norm, imageCount: batch.count)
     for observer in observers { try observer.didStep(record) }
   }
@@ -113,18 +116,19 @@ public final class Trainer {
     (mode.isTraining, mode.seed, mode.step) = (true, recipe.seed, UInt64(progress.step))
     let loss = self.loss(batch)
     let value = loss.item()
-    guard value.isFinite else { throw diverged("the loss is \(value)", rate) }
+    guard value.isFinite else { throw diverged("the loss", value, rate) }
     model.store.clearGradients()
     loss.backward()
     let norm = clipGradients(of: parameters, toNorm: recipe.optimizer.clipNorm ?? .infinity).item()
-    guard norm.isFinite else { throw diverged("the gradients' norm is \(norm)", rate) }
+    guard norm.isFinite else { throw diverged("the gradients' norm", norm, rate) }
     optimizer.step(learningRate: rate)
     average?.update(from: model)
     return (value, norm)
   }
 
   private func loss(_ batch: Batch) -> Tensor {
-    let images = Tensor(batch.pixels, batch.shape).to(device: device)
+    let images = Tensor(batch.pixels, batch.shape).to(
+      device: device, format: recipe.layout == .channelsLast ? .channelsLast : nil)
     let labels = Tensor(batch.labels).to(device: device)
     let draw = mixing.draw(step: progress.step, height: batch.height, width: batch.width)
     let logits = withAutocast(recipe.precision == .bfloat16 ? .bfloat16 : nil, on: device) {
@@ -135,9 +139,10 @@ public final class Trainer {
       Mixing.targets(labels, classes: classNames.count, share: draw.share, smoothing: recipe.labelSmoothing))
   }
 
-  private func diverged(_ finding: String, _ rate: Double) -> TrainingError {
-    TrainingError(
-      "step \(progress.step)", "\(finding) at learning rate \(rate)",
+  private func diverged(_ quantity: String, _ value: Double, _ rate: Double) -> TrainingError {
+    let value = value.isNaN ? "not a number" : "infinite"
+    return TrainingError(
+      "step \(progress.step)", "\(quantity) is \(value) at learning rate \(rate)",
       remedy: "the last checkpoint is unharmed; try a lower learning rate, a longer warm-up or a clip_norm"
         + (recipe.precision == .float32 ? "" : ", or precision float32"))
   }
@@ -170,7 +175,8 @@ public final class Trainer {
   private func writeBest(_ judged: TrainableModel) throws {
     guard let folder else { return }
     try Checkpoint.write(
-      judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames, progress: progress,
+      judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames,
+      progress: progress,
       to: folder.best)
   }
 
@@ -207,7 +213,8 @@ public final class Trainer {
     }
     guard checkpoint.classNames == classNames else {
       throw TrainingError(
-        checkpoint.path, "the run's classes are not those of the data now", remedy: "resume with the same data")
+        checkpoint.path, "the run's classes are not those of the data now",
+        remedy: "resume with the same data")
     }
     try checkpoint.load(model, prefix: "")
     if let average { try checkpoint.load(average.model, prefix: Checkpoint.Prefix.average) }

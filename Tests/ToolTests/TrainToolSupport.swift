@@ -1,0 +1,101 @@
+import Data
+import Foundation
+import Testing
+
+/// The tool as it was built beside the tests.
+enum BuiltTool {
+  /// How a run of the tool ended.
+  struct Result {
+    let code: Int32
+    let output: String
+    let messages: String
+  }
+
+  /// A run of the tool that goes on.
+  struct Running {
+    let process: Process
+    let scratch: URL
+
+    /// Waits for the end.
+    func result() throws -> Result {
+      process.waitUntilExit()
+      defer { try? FileManager.default.removeItem(at: scratch) }
+      func text(_ name: String) throws -> String {
+        String(decoding: try Foundation.Data(contentsOf: scratch.appending(path: name)), as: UTF8.self)
+      }
+      // The shell's way to tell of a signal.
+      let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+      return Result(code: code, output: try text("output"), messages: try text("messages"))
+    }
+  }
+
+  static func start(_ arguments: [String]) throws -> Running {
+    let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-tool-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
+    func file(_ name: String) throws -> FileHandle {
+      let url = scratch.appending(path: name)
+      try Foundation.Data().write(to: url)
+      return try FileHandle(forWritingTo: url)
+    }
+    let process = Process()
+    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
+      .appending(path: "ganglion")
+    process.arguments = arguments
+    // Tests share the cores: threads that wait actively would starve each other.
+    process.environment = ProcessInfo.processInfo.environment.merging(["OMP_WAIT_POLICY": "passive"]) { $1 }
+    process.standardOutput = try file("output")
+    process.standardError = try file("messages")
+    try process.run()
+    return Running(process: process, scratch: scratch)
+  }
+
+  static func run(_ arguments: [String]) throws -> Result { try start(arguments).result() }
+}
+
+/// A folder with a recipe and a tiny set of pictures: bright and dark ones, to learn in seconds.
+struct ToyProject {
+  let root: URL
+
+  init() throws {
+    root = FileManager.default.temporaryDirectory.appending(path: "ganglion-toy-\(UUID().uuidString)")
+    for (split, count) in [("train", 8), ("val", 3)] {
+      for (name, value) in [("bright", 200), ("dark", 40)] {
+        let folder = root.appending(path: "data/\(split)/\(name)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for index in 0..<count {
+          let level = UInt8(value + index)
+          try Image(height: 40, width: 36, red: level, green: level, blue: UInt8(index))
+            .writePNG(to: folder.appending(path: "\(index).png"))
+        }
+      }
+    }
+    try write(
+      """
+      epochs: 2
+      batch_size: 4
+      log_steps: 1
+      checkpoint_steps: 1
+      data: {kind: imagefolder, path: \(root.path)/data, image_size: 32}
+      model: {depths: [1, 1, 1, 1], widths: [8, 8, 8, 8], drop_path: 0.1}
+      """, to: "recipe.yaml")
+  }
+
+  func remove() { try? FileManager.default.removeItem(at: root) }
+
+  func write(_ text: String, to name: String) throws {
+    try Foundation.Data(text.utf8).write(to: root.appending(path: name))
+  }
+
+  func path(_ name: String) -> String { root.appending(path: name).path }
+
+  /// The lines of a run's metrics log without what depends on time.
+  func metrics(_ run: String) throws -> [String] {
+    let text = try String(contentsOf: root.appending(path: "\(run)/metrics.jsonl"), encoding: .utf8)
+    return try text.split(separator: "\n").map { line in
+      let object = try JSONSerialization.jsonObject(with: Foundation.Data(line.utf8))
+      let fields = try #require(object as? [String: Any])
+      return fields.filter { !["images_per_second", "memory_bytes"].contains($0.key) }
+        .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    }
+  }
+}
