@@ -77,7 +77,7 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["ganglion", "Analysis", "Backbones", "Layers", "Torch", "TestSupport"],
+      dependencies: ["ganglion", "Analysis", "Backbones", "Data", "Layers", "Torch", "TestSupport"],
       swiftSettings: swift),
     .executableTarget(
       name: "ganglion",
@@ -102,8 +102,6 @@ let package = Package(
       dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Torch", "Yams"], swiftSettings: swift),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Data", "Evaluation", "Layers", "Torch"], swiftSettings: swift),
-    .testTarget(
-      name: "ToolTests", dependencies: ["Data", "TestSupport", "ganglion"], swiftSettings: swift),
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift
