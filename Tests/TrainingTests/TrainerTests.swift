@@ -1,3 +1,4 @@
+import Backbones
 import Data
 import Foundation
 import Layers
@@ -199,7 +200,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
   @Test func movesByHand() {
     let recipe = tinyRecipe()
     let (source, second) = (recipe.makeModel(classes: 3), recipe.makeModel(classes: 3))
-    func value(_ model: TrainableModel, _ key: String) -> Double {
+    func value(_ model: Model, _ key: String) -> Double {
       model.store[key]?.tensor.detached().sum().item() ?? .nan
     }
     let (weight, running, counter) = (
