@@ -134,7 +134,9 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
       $0.emaDecay = nil
     }
     let recomputed = try await Trainer(other, data: other.makeData()).recorded()
-    #expect(plain.steps.map(\.loss) == recomputed.steps.map(\.loss))
+    #expect(plain.steps.count == recomputed.steps.count)
+    // Recomputation adds up the gradients of a shared map in another order, so losses agree to rounding only.
+    for (a, b) in zip(plain.steps, recomputed.steps) { #expect(abs(a.loss - b.loss) < 1e-5 * a.loss) }
   }
 
   @Test func anotherRecipeIsRefusedByField() async throws {
