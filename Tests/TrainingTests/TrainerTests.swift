@@ -187,13 +187,14 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
     try await inScratch { url in
       let folder = RunFolder(url: url)
       let trainer = Trainer(recipe, data: try recipe.makeData(), folder: folder)
-      var found: [Int: Bool] = [:]
+      var saved: [Int?] = []
       _ = try await trainer.run {
-        found[trainer.progress.step] = FileManager.default.fileExists(atPath: folder.last.path)
+        saved.append(try? Checkpoint(contentsOf: folder.last).progress.step)
         return true
       }
-      #expect(found[3] == false)
-      #expect(found[4] == true)
+      // Asked after each of four steps and before the two batches of validation.
+      #expect(saved == [0, 0, 0, 3, 3, 3])
+      #expect(try Checkpoint(contentsOf: folder.last).progress.epoch == 1)
     }
   }
 }

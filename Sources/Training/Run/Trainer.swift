@@ -84,6 +84,8 @@ public final class Trainer {
   nonisolated(nonsending)
     public func run(whileTrue willContinue: () -> Bool = { true }) async throws -> Outcome
   {
+    // A run killed before its first interval is over can be resumed as well.
+    if progress.step == 0 { try writeLast() }
     while progress.epoch < recipe.epochs {
       let batches = training.epoch(progress.epoch).batches(from: progress.batch, workerCount: recipe.workers)
       for try await batch in batches {
