@@ -39,73 +39,80 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
+    // Random numbers addressed by what they are for; knows nothing else.
+    .target(name: "Randomness", swiftSettings: swift),
     // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
-    .target(name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])]),
+    .target(
+      name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])],
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
       name: "CTorch", dependencies: ["CScan"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
-    .target(name: "Torch", dependencies: ["CTorch"], swiftSettings: swift),
-    .target(name: "Layers", dependencies: ["Torch"], swiftSettings: swift),
+    .target(name: "Torch", dependencies: ["CTorch", "Randomness"], swiftSettings: swift),
+    .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
-    // Models against the official code's numbers.
-    .target(
-      name: "Verification", dependencies: ["Backbones", "Layers", "Scan", "Torch"], swiftSettings: swift),
-    // What models and checkpoints are made of, and what the installation computes with.
-    .target(
-      name: "Analysis", dependencies: ["Backbones", "Data", "Layers", "Scan", "Torch"], swiftSettings: swift),
-    .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
-    .testTarget(
-      name: "TorchTests", dependencies: ["Torch", "TestSupport"], resources: [.copy("Fixtures")],
-      swiftSettings: swift),
-    .testTarget(
-      name: "ScanTests", dependencies: ["Scan", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
-      swiftSettings: swift),
-    .testTarget(
-      name: "LayersTests", dependencies: ["Layers", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
-      swiftSettings: swift),
-    .testTarget(
-      name: "BackbonesTests", dependencies: ["Backbones", "Layers", "Scan", "Torch", "TestSupport"],
-      resources: [.copy("Fixtures")], swiftSettings: swift),
-    .testTarget(
-      name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
-      swiftSettings: swift),
-    .testTarget(
-      name: "ToolTests",
-      dependencies: ["ganglion", "Analysis", "Backbones", "Data", "Layers", "Torch", "TestSupport"],
-      swiftSettings: swift),
-    .executableTarget(
-      name: "ganglion",
-      dependencies: [
-        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: swift),
     // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
     .target(
       name: "CImage", cSettings: [.unsafeFlags(native)],
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
-    .target(name: "Data", dependencies: ["CImage"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
-    .testTarget(
-      name: "DataTests", dependencies: ["Data"], resources: [.copy("Fixtures")],
-      swiftSettings: swift + [.unsafeFlags(["-O"])]),
+    .target(
+      name: "Data", dependencies: ["CImage", "Randomness"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
     .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
     .target(
       name: "Training",
-      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Torch", "Yams"], swiftSettings: swift),
+      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Randomness", "Torch", "Yams"],
+      swiftSettings: swift),
+    // The authors' numbers against this build's.
+    .target(
+      name: "Verification", dependencies: ["Backbones", "Layers", "Scan", "Torch"], swiftSettings: swift),
+    // What models and checkpoints are made of, and what the installation computes with.
+    .target(
+      name: "Analysis", dependencies: ["Backbones", "Data", "Layers", "Scan", "Torch"], swiftSettings: swift),
+    .executableTarget(
+      name: "ganglion",
+      dependencies: [
+        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swift),
+
+    .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
+    .testTarget(
+      name: "TorchTests", dependencies: ["Randomness", "Torch", "TestSupport"],
+      resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "LayersTests", dependencies: ["Layers", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ScanTests", dependencies: ["Scan", "Torch", "TestSupport"], resources: [.copy("Fixtures")],
+      swiftSettings: swift),
+    .testTarget(
+      name: "BackbonesTests", dependencies: ["Backbones", "Layers", "Scan", "Torch", "TestSupport"],
+      resources: [.copy("Fixtures")], swiftSettings: swift),
+    .testTarget(
+      name: "DataTests", dependencies: ["Data", "Randomness"], resources: [.copy("Fixtures")],
+      swiftSettings: swift + [.unsafeFlags(["-O"])]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Data", "Evaluation", "Layers", "Torch"], swiftSettings: swift),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"], swiftSettings: swift
-    ),
+      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "TestSupport", "Torch", "Training"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ToolTests",
+      dependencies: ["Analysis", "Backbones", "Data", "Layers", "TestSupport", "Torch", "ganglion"],
+      swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -24,8 +24,8 @@ public struct CatalogRow: Sendable, Encodable {
   /// Builds the model and counts.
   public init(_ architecture: Architecture) {
     let model = architecture.makeModel()
-    let preprocessing = architecture.preprocessing
-    let size = preprocessing.inputSize
+    let preprocessing = architecture.input
+    let size = preprocessing.imageSize
     name = architecture.rawValue
     parameters = model.store.parameterCount
     multiplyAdds = model.multiplyAdds(height: size.height, width: size.width).values.reduce(0, +)

@@ -64,7 +64,7 @@ public struct ModelSummary: Sendable, Encodable {
   ///   - size: height and width of the image in pixels; the model's own if absent.
   public init(_ architecture: Architecture, size: (height: Int, width: Int)? = nil) {
     let model = architecture.makeModel()
-    let size = size ?? architecture.preprocessing.inputSize
+    let size = size ?? architecture.input.imageSize
     let publication = architecture.publication
     name = architecture.rawValue
     paper = publication?.paper

@@ -1,10 +1,10 @@
 public import Layers
 public import Torch
 
-/// How images become a model's input: what its weights were trained with.
-public struct Preprocessing: Hashable, Sendable {
+/// What a model takes: the image size and statistics that its weights were trained with.
+public struct ModelInput: Hashable, Sendable {
   /// Height and width in pixels.
-  public var inputSize: (height: Int, width: Int) { (size, size) }
+  public var imageSize: (height: Int, width: Int) { (size, size) }
   /// The side of the square input in pixels.
   public var size = 224
   /// The share of the resized image that the central crop keeps.
@@ -78,12 +78,12 @@ public enum Architecture: String, CaseIterable, Sendable {
     }
   }
 
-  /// How images become this model's input.
-  public var preprocessing: Preprocessing {
+  /// The images that this model takes.
+  public var input: ModelInput {
     switch self {
-    case .sparxMambaTiny: Preprocessing(cropFraction: 0.9)
-    case .sparxMambaSmall, .sparxMambaBase: Preprocessing(cropFraction: 0.95)
-    case .sparxMambaMicro: Preprocessing(size: 64, cropFraction: 1)
+    case .sparxMambaTiny: ModelInput(cropFraction: 0.9)
+    case .sparxMambaSmall, .sparxMambaBase: ModelInput(cropFraction: 0.95)
+    case .sparxMambaMicro: ModelInput(size: 64, cropFraction: 1)
     }
   }
 
@@ -105,19 +105,21 @@ public enum Architecture: String, CaseIterable, Sendable {
   /// Builds the model with freshly drawn parameters.
   ///
   /// - Parameters:
+  ///   - configuration: the network; the architecture's own if absent.
   ///   - head: what follows the last stage.
-  ///   - dropPath: the drop-path rate of the last layer; the published one if absent.
+  ///   - dropPath: the drop-path rate of the last layer; the configuration's if absent.
   ///   - channels: the number of image channels.
   ///   - seed: what the initial values are drawn from.
   ///   - dtype: the type of the parameters.
   ///   - device: where they live.
   /// - Returns: the model.
   public func makeModel(
-    head: Head = .classifier(classes: 1000), dropPath: Double? = nil, channels: Int = 3, seed: UInt64 = 0,
+    _ configuration: SparX.Configuration? = nil, head: Head = .classifier(classes: 1000),
+    dropPath: Double? = nil, channels: Int = 3, seed: UInt64 = 0,
     dtype: DType = .float32, device: Device = .cpu
   ) -> Model {
     let store = ParameterStore(seed: seed, dtype: dtype, device: device)
-    var configuration = self.configuration
+    var configuration = configuration ?? self.configuration
     configuration.channels = channels
     if let dropPath { configuration.dropPath = dropPath }
     return Model(

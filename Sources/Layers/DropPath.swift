@@ -1,3 +1,4 @@
+import Randomness
 public import Torch
 
 /// Stochastic depth: in training, each sample of a batch loses the branch with probability `rate`.
@@ -24,7 +25,7 @@ public struct DropPath: Layer {
     guard rate > 0, mode.isTraining else { return x }
     var draws = mode.draws(key)
     let batch = x.size(0)
-    let factors = (0..<batch).map { _ in draws.nextUnit() < rate ? 0 : Float(1 / (1 - rate)) }
+    let factors = (0..<batch).map { _ in draws.chance(rate) ? 0 : Float(1 / (1 - rate)) }
     let shape = [batch] + Array(repeating: 1, count: max(0, x.rank - 1))
     return x * Tensor(factors, shape).to(device: x.device, dtype: x.dtype)
   }

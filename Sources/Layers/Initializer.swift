@@ -1,3 +1,4 @@
+import Randomness
 import Torch
 
 #if canImport(Glibc)
@@ -51,7 +52,7 @@ public enum Initializer: Hashable, Sendable {
   }
 
   private func generator(_ seed: UInt64, _ key: String) -> Generator {
-    var draws = CounterRandom(seed: seed, step: 0, key: key)
+    var draws = CounterRandom(seed: seed, CounterRandom.hash(key))
     return Generator(seed: draws.next())
   }
 }

@@ -1,4 +1,5 @@
-public import Torch
+public import Randomness
+import Torch
 
 /// What a model's layers need to know of the run they take part in; one box shared by all of them.
 public final class Mode {
@@ -15,5 +16,7 @@ public final class Mode {
   public init(seed: UInt64 = 0) { self.seed = seed }
 
   /// The random draws of the layer `key` in this step.
-  public func draws(_ key: String) -> CounterRandom { CounterRandom(seed: seed, step: step, key: key) }
+  public func draws(_ key: String) -> CounterRandom {
+    CounterRandom(seed: seed, step, CounterRandom.hash(key))
+  }
 }

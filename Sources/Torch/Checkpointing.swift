@@ -1,3 +1,5 @@
+import Randomness
+
 /// Whether the current thread is computing a forward pass again for ``checkpoint(_:parameters:_:)``.
 ///
 /// Layers with running statistics leave them alone then: they were updated the first time.

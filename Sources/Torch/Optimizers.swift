@@ -12,6 +12,20 @@ public struct ParameterGroup {
   }
 }
 
+extension [ParameterGroup] {
+  /// The groups with those of their parameters that have a gradient, each with it and its entry of `state`, which
+  /// has one for each parameter in the order of the groups.
+  fileprivate func withGradients<State>(_ state: [State]) -> [(ParameterGroup, [(Tensor, Tensor, State)])] {
+    var remembered = state[...]
+    return compactMap { group in
+      let rows = group.parameters.compactMap { parameter in
+        remembered.popFirst().flatMap { state in parameter.gradient.map { (parameter, $0, state) } }
+      }
+      return rows.isEmpty ? nil : (group, rows)
+    }
+  }
+}
+
 /// AdamW: Adam with decoupled weight decay and bias correction, one fused pass over all parameters of a group.
 ///
 /// Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (1711.05101). Parameters without a gradient are
@@ -47,13 +61,7 @@ public final class AdamW {
   /// Steps every parameter along its gradient with this learning rate.
   public func step(learningRate: Double) {
     withoutGradients {
-      var offset = 0
-      for group in groups {
-        let rows = group.parameters.enumerated().compactMap { index, parameter in
-          parameter.gradient.map { (parameter, $0, state[offset + index]) }
-        }
-        offset += group.parameters.count
-        guard !rows.isEmpty else { continue }
+      for (group, rows) in groups.withGradients(state) {
         let steps = rows.map(\.2.step)
         // The fused kernel reads the step counters but does not advance them.
         Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
@@ -87,13 +95,7 @@ public final class SGD {
   /// Steps every parameter along its gradient with this learning rate.
   public func step(learningRate: Double) {
     withoutGradients {
-      var offset = 0
-      for group in groups {
-        let rows = group.parameters.enumerated().compactMap { index, parameter in
-          parameter.gradient.map { (parameter, $0, state[offset + index]) }
-        }
-        offset += group.parameters.count
-        guard !rows.isEmpty else { continue }
+      for (group, rows) in groups.withGradients(state) {
         // Never "the first step": a buffer of zeros gives the same, and a resumed one must not be overwritten.
         Aten.fusedSGD.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(momentum == 0 ? [] : rows.map(\.2)),

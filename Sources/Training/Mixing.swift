@@ -1,3 +1,4 @@
+import Randomness
 import Foundation
 public import Torch
 
@@ -41,14 +42,14 @@ public struct Mixing: Hashable, Sendable {
   /// What happens to the batch of `step`, of pictures of that size in pixels.
   public func draw(step: Int, height: Int, width: Int) -> Draw {
     guard isActive else { return .none }
-    var random = CounterRandom(seed: seed, step: UInt64(step), key: "mixing")
-    guard random.nextUnit() < recipe.probability else { return .none }
-    let cuts = recipe.mixup == 0 || recipe.cutmix > 0 && random.nextUnit() < recipe.switchProbability
+    var random = CounterRandom(seed: seed, UInt64(step), CounterRandom.hash("mixing"))
+    guard random.unit() < recipe.probability else { return .none }
+    let cuts = recipe.mixup == 0 || recipe.cutmix > 0 && random.unit() < recipe.switchProbability
     guard cuts else { return .mixup(share: random.nextBeta(recipe.mixup)) }
     let side = (1 - random.nextBeta(recipe.cutmix)).squareRoot()
     func span(_ length: Int) -> Range<Int> {
       let half = Int(Double(length) * side) / 2
-      let center = Int(random.nextUnit() * Double(length))
+      let center = Int(random.unit() * Double(length))
       return max(0, center - half)..<min(length, center + half)
     }
     let (rows, columns) = (span(height), span(width))
@@ -88,21 +89,15 @@ extension CounterRandom {
   /// Variables", ACM TOMS 2000, with their section 6 for shapes below 1.
   private mutating func nextGamma(_ shape: Double) -> Double {
     if shape < 1 {
-      let power = pow(1 - nextUnit(), 1 / shape)
+      let power = pow(1 - unit(), 1 / shape)
       return nextGamma(shape + 1) * power
     }
     let d = shape - 1.0 / 3
     let c = 1 / (9 * d).squareRoot()
     while true {
-      let x = nextNormal()
+      let x = normal()
       let v = pow(1 + c * x, 3)
-      if v > 0, log(1 - nextUnit()) < x * x / 2 + d - d * v + d * log(v) { return d * v }
+      if v > 0, log(1 - unit()) < x * x / 2 + d - d * v + d * log(v) { return d * v }
     }
-  }
-
-  /// A number of the standard normal distribution (Box & Muller, 1958).
-  private mutating func nextNormal() -> Double {
-    let radius = (-2 * log(1 - nextUnit())).squareRoot()
-    return radius * cos(2 * .pi * nextUnit())
   }
 }

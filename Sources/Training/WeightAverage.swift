@@ -1,3 +1,4 @@
+public import Backbones
 import Layers
 import Torch
 
@@ -8,7 +9,7 @@ public struct WeightAverage {
   /// The share of the average that a step keeps.
   public let decay: Double
   /// The model of the averages.
-  public let model: TrainableModel
+  public let model: Model
 
   /// An average that starts at the values of `source`.
   ///
@@ -16,7 +17,7 @@ public struct WeightAverage {
   ///   - source: the trained model.
   ///   - decay: the share of the average that a step keeps.
   ///   - model: a second model of the same recipe; it is overwritten.
-  public init(of source: TrainableModel, decay: Double, in model: TrainableModel) {
+  public init(of source: Model, decay: Double, in model: Model) {
     self.decay = decay
     self.model = model
     withoutGradients {
@@ -27,7 +28,7 @@ public struct WeightAverage {
   }
 
   /// Moves the averages towards the values of `source`.
-  public func update(from source: TrainableModel) {
+  public func update(from source: Model) {
     interpolate(model.floatingPointTensors, towards: source.floatingPointTensors, weight: 1 - decay)
     withoutGradients {
       for (own, theirs) in zip(model.integerTensors, source.integerTensors) { own.copy(from: theirs) }

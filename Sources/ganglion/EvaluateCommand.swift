@@ -1,3 +1,4 @@
+import Backbones
 import ArgumentParser
 import Data
 import Evaluation
@@ -57,7 +58,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       samples, batchSize: batchSize, preprocessing: checkpoint.input.evaluation, order: .sequential)
     let clock = ContinuousClock()
     let start = clock.now
-    let score = try await evaluate(model.network, on: loader, workers: workers)
+    let score = try await evaluate(model.backbone, on: loader, workers: workers)
     let seconds = (clock.now - start) / .seconds(1)
     let report = EvaluationReport(score, classNames: checkpoint.classNames, seconds: seconds)
     if json { try outputJSON(report) } else { output(report.text) }

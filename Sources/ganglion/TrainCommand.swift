@@ -1,3 +1,4 @@
+import Backbones
 import ArgumentParser
 import Data
 import Foundation

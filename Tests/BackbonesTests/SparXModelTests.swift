@@ -192,7 +192,7 @@ import Torch
   }
 
   @Test(arguments: Architecture.allCases) func preprocessingIsSane(_ architecture: Architecture) {
-    let preprocessing = architecture.preprocessing
+    let preprocessing = architecture.input
     #expect(preprocessing.size >= 32)
     #expect((0.5...1).contains(preprocessing.cropFraction))
     #expect(preprocessing.mean.count == 3 && preprocessing.deviation.allSatisfy { $0 > 0 })

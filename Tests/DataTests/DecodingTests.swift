@@ -1,3 +1,4 @@
+import Randomness
 import Data
 import Foundation
 import Testing
@@ -39,7 +40,7 @@ import Testing
     for _ in 0..<200 {
       var damaged = bytes
       for _ in 0..<4 {
-        damaged[random.integer(in: 3..<bytes.count)] = UInt8(truncatingIfNeeded: random.bits())
+        damaged[random.integer(in: 3..<bytes.count)] = UInt8(truncatingIfNeeded: random.next())
       }
       do {
         let image = try Image(decoding: damaged, name: name)

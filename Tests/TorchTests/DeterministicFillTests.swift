@@ -1,3 +1,4 @@
+import Randomness
 import TestSupport
 import Testing
 import Torch
@@ -25,7 +26,7 @@ import Torch
 
   @Test func agreesWithTheCounterAtEveryPosition() {
     var random = CounterRandom(state: CounterRandom.hash("k"))
-    let expected = (0..<24).map { _ in Float(-0.3 + (0.7 - -0.3) * random.nextUnit()) }
+    let expected = (0..<24).map { _ in Float(-0.3 + (0.7 - -0.3) * (Double(random.next() >> 40) * 0x1p-24)) }
     let filled = Tensor.filled([2, 3, 4], key: "k", low: -0.3, high: 0.7)
     expectShape(filled, [2, 3, 4])
     #expect(filled.array(Float.self) == expected)

@@ -38,34 +38,4 @@ import Torch
     #expect(order.array(Int.self).sorted() == Array(0..<100))
     #expect(order.array(Int.self) != Array(0..<100))
   }
-
-  // Reference values of SplitMix64 for the states 0 and 1234567.
-  @Test(
-    arguments: [
-      0: [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f],
-      1_234_567: [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423],
-    ] as [UInt64: [UInt64]])
-  func splitMix(_ state: UInt64, _ words: [UInt64]) {
-    var random = CounterRandom(state: state)
-    #expect((0..<3).map { _ in random.next() } == words)
-  }
-
-  @Test func drawsDependOnSeedStepAndKeyAlone() {
-    func draws(_ seed: UInt64, _ step: UInt64, _ key: String) -> [UInt64] {
-      var random = CounterRandom(seed: seed, step: step, key: key)
-      return (0..<4).map { _ in random.next() }
-    }
-    #expect(draws(1, 2, "drop") == draws(1, 2, "drop"))
-    let others = [
-      draws(1, 2, "drop"), draws(2, 2, "drop"), draws(1, 3, "drop"), draws(1, 2, "drop2"),
-      draws(2, 1, "drop"),
-    ]
-    #expect(Set(others.flatMap { $0 }).count == 20)
-    let units = (0..<10_000).map { step in
-      var random = CounterRandom(seed: 5, step: UInt64(step), key: "unit")
-      return random.nextUnit()
-    }
-    #expect(units.allSatisfy { (0..<1).contains($0) })
-    #expect(abs(units.reduce(0, +) / 10_000 - 0.5) < 0.01)
-  }
 }

@@ -1,3 +1,4 @@
+import Backbones
 import Data
 import Foundation
 import Layers

@@ -1,3 +1,4 @@
+import Backbones
 import Data
 import Foundation
 import Layers
@@ -133,7 +134,9 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
       $0.emaDecay = nil
     }
     let recomputed = try await Trainer(other, data: other.makeData()).recorded()
-    #expect(plain.steps.map(\.loss) == recomputed.steps.map(\.loss))
+    #expect(plain.steps.count == recomputed.steps.count)
+    // Recomputation adds up the gradients of a shared map in another order, so losses agree to rounding only.
+    for (a, b) in zip(plain.steps, recomputed.steps) { #expect(abs(a.loss - b.loss) < 1e-5 * a.loss) }
   }
 
   @Test func anotherRecipeIsRefusedByField() async throws {
@@ -200,7 +203,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
   @Test func movesByHand() {
     let recipe = tinyRecipe()
     let (source, second) = (recipe.makeModel(classes: 3), recipe.makeModel(classes: 3))
-    func value(_ model: TrainableModel, _ key: String) -> Double {
+    func value(_ model: Model, _ key: String) -> Double {
       model.store[key]?.tensor.detached().sum().item() ?? .nan
     }
     let (weight, running, counter) = (

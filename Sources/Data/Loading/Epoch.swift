@@ -1,3 +1,5 @@
+import Randomness
+
 /// One pass over a data set: a sequence of batches that are fixed before the first is read.
 public struct Epoch: Sendable {
   private let loader: DataLoader

@@ -1,3 +1,5 @@
+import Randomness
+
 extension Scene {
   /// The picture of `size` by `size` pixels, and the object's mask: 1 for the pixels whose centre it covers.
   func drawn(size: Int, using random: inout CounterRandom) -> (image: Image, mask: [UInt8]) {
@@ -14,7 +16,7 @@ extension Scene {
         let distance = object.distance(to: point)
         color += (fill.color(at: point) - color) * coverage(distance * scale)
         color *= 1 + ((point - 0.5) * lighting).sum()
-        color += grain(random.bits()) * noise
+        color += grain(random.next()) * noise
 
         let pixel = row * size + column
         mask[pixel] = distance < 0 ? 1 : 0

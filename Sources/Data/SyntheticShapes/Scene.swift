@@ -1,3 +1,4 @@
+import Randomness
 import Foundation
 
 /// What a picture of ``SyntheticShapes`` shows, drawn at random before any pixel.

@@ -1,3 +1,5 @@
+import Randomness
+
 /// Pictures of textured shapes, drawn on the fly: a set for trying out training with nothing to download.
 ///
 /// The class is the object's ``Shape``. Colours, textures, background, clutter, lighting, noise, position, rotation and

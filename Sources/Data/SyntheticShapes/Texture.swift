@@ -1,3 +1,4 @@
+import Randomness
 import Foundation
 
 /// A two-coloured pattern over the plane.

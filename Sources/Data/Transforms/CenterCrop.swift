@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Keeps the middle; a picture that is too small gets a black border.
 ///
 /// Uneven margins fall as in torchvision's `CenterCrop`: borders put the extra pixel after the picture, crops round

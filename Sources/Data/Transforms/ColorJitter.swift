@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Changes brightness, contrast and saturation by random factors, in random order.
 ///
 /// A strength s draws its factor from 1 - s (at least 0) to 1 + s, as in torchvision's `ColorJitter`.

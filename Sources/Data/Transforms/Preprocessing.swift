@@ -1,3 +1,5 @@
+public import Randomness
+
 /// What happens to a picture between its file and the network.
 public struct Preprocessing: Sendable {
   /// Changes of the 8-bit picture, in order.

@@ -1,3 +1,4 @@
+public import Randomness
 import Foundation
 
 /// Replaces a random rectangle of a normalised picture by noise, one standard normal draw per number.

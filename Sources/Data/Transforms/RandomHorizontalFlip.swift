@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Mirrors some of the pictures.
 public struct RandomHorizontalFlip: Transform, Hashable {
   /// The share of pictures that are mirrored.

@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Moves a small picture about: pads all sides, then cuts a random rectangle of exact sizes.
 ///
 /// He et al., "Deep Residual Learning", CVPR 2016, section 4.2 (4 pixels of padding for 32x32 pictures).

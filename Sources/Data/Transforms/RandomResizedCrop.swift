@@ -1,3 +1,4 @@
+public import Randomness
 import Foundation
 
 /// Cuts a random rectangle and resizes it to exact sizes.

@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Resizes to exact sizes, whatever the aspect ratio.
 public struct Resize: Transform, Hashable {
   /// Rows of the result.

@@ -1,3 +1,5 @@
+public import Randomness
+
 /// Resizes so that the shorter side gets a given length and the aspect ratio stays.
 ///
 /// The longer side is rounded down, as in torchvision's `Resize` with one number.

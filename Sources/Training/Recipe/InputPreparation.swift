@@ -1,3 +1,4 @@
+import Randomness
 public import Data
 
 /// How a picture becomes the input of a trained model; kept with its weights.

@@ -1,3 +1,4 @@
+import Randomness
 public import Data
 public import Foundation
 

@@ -1,14 +1,8 @@
-import Backbones
-public import Layers
+public import Backbones
+import Layers
 public import Torch
 
-/// A network and the store of its parameters, as a recipe asks for.
-public struct TrainableModel {
-  /// Its parameters and buffers.
-  public let store: ParameterStore
-  /// From images `[B, 3, H, W]` to logits `[B, classes]`.
-  public let network: any Layer
-
+extension Model {
   /// The floating-point tensors, trained or kept, in order of declaration.
   var floatingPointTensors: [Tensor] { store.entries.map(\.tensor).filter(\.dtype.isFloatingPoint) }
 
@@ -23,7 +17,7 @@ extension Recipe {
   ///   - classes: the number of logits.
   ///   - device: where the parameters live.
   /// - Returns: the model.
-  public func makeModel(classes: Int, device: Device = .cpu) -> TrainableModel {
+  public func makeModel(classes: Int, device: Device = .cpu) -> Backbones.Model {
     guard let architecture = Architecture(rawValue: model.name) else {
       fatalError("Recipe.makeModel: `\(model.name)` is not in the catalog, which reading a recipe checks")
     }
@@ -33,9 +27,9 @@ extension Recipe {
       if let depths = model.depths { configuration.stages[index].depth = depths[index] }
       if let widths = model.widths { configuration.stages[index].width = widths[index] }
     }
-    let store = ParameterStore(seed: seed, device: device)
-    store.mode.usesCheckpointing = model.checkpointing
-    return TrainableModel(
-      store: store, network: SparX(store.root, configuration, head: .classifier(classes: classes)))
+    let built = architecture.makeModel(
+      configuration, head: .classifier(classes: classes), seed: seed, device: device)
+    built.store.mode.usesCheckpointing = model.checkpointing
+    return built
   }
 }

@@ -1,3 +1,4 @@
+public import Backbones
 public import Foundation
 import Layers
 public import Torch
@@ -68,7 +69,7 @@ public struct Checkpoint {
   /// - Parameter device: where the parameters are to live.
   /// - Returns: the model, in evaluation mode.
   /// - Throws: ``CheckpointError`` or `ParameterMismatch` if the file lacks what the model needs.
-  public func makeModel(device: Device = .cpu) throws -> TrainableModel {
+  public func makeModel(device: Device = .cpu) throws -> Model {
     let model = recipe.makeModel(classes: classNames.count, device: device)
     let prefix = file.names.contains { $0.hasPrefix(Prefix.average) } ? Prefix.average : ""
     try load(model, prefix: prefix)
@@ -76,7 +77,7 @@ public struct Checkpoint {
   }
 
   /// Copies the file's tensors under `prefix` into a model.
-  func load(_ model: TrainableModel, prefix: String) throws {
+  func load(_ model: Model, prefix: String) throws {
     let names = file.names.filter { name in
       prefix.isEmpty ? !Prefix.all.contains(where: name.hasPrefix) : name.hasPrefix(prefix)
     }

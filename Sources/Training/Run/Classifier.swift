@@ -1,3 +1,4 @@
+public import Backbones
 public import Data
 import Layers
 import Torch
@@ -13,14 +14,14 @@ public struct ClassProbability: Encodable, Hashable, Sendable {
 /// A trained model that says what pictures show.
 public struct Classifier {
   /// The model, in evaluation mode.
-  public let model: TrainableModel
+  public let model: Model
   /// How pictures become inputs.
   public let input: InputPreparation
   /// The names of the classes, in the order of the logits.
   public let classNames: [String]
 
   /// A classifier of these parts.
-  public init(_ model: TrainableModel, input: InputPreparation, classNames: [String]) {
+  public init(_ model: Model, input: InputPreparation, classNames: [String]) {
     self.model = model
     self.input = input
     self.classNames = classNames
@@ -47,6 +48,6 @@ public struct Classifier {
   }
 
   private func logits(of image: Image) -> Tensor {
-    model.network(Tensor(input.planes(of: image), [1, 3, input.imageSize, input.imageSize])).to(.float32)[0]
+    model.backbone(Tensor(input.planes(of: image), [1, 3, input.imageSize, input.imageSize])).to(.float32)[0]
   }
 }

@@ -1,3 +1,4 @@
+public import Backbones
 import Data
 import Evaluation
 import Foundation
@@ -20,7 +21,7 @@ public final class Trainer {
   /// The run's description.
   public let recipe: Recipe
   /// The trained model.
-  public let model: TrainableModel
+  public let model: Model
   /// The moving average of its weights, if the recipe asks for one.
   public let average: WeightAverage?
   /// How far the run has come.
@@ -134,7 +135,7 @@ public final class Trainer {
     let labels = Tensor(batch.labels).to(device: device)
     let draw = mixing.draw(step: progress.step, height: batch.height, width: batch.width)
     let logits = withAutocast(recipe.precision == .bfloat16 ? .bfloat16 : nil, on: device) {
-      model.network(Mixing.mix(images, draw))
+      model.backbone(Mixing.mix(images, draw))
     }.to(.float32)
     guard mixing.isActive else { return logits.crossEntropy(labels, smoothing: recipe.labelSmoothing) }
     return logits.crossEntropy(
@@ -157,7 +158,7 @@ public final class Trainer {
     let score: ClassificationScore
     do {
       score = try await evaluate(
-        judged.network, on: validation, workers: recipe.workers, device: device, whileTrue: willContinue)
+        judged.backbone, on: validation, workers: recipe.workers, device: device, whileTrue: willContinue)
     } catch is CancellationError {
       try writeLast()
       return false
@@ -174,7 +175,7 @@ public final class Trainer {
     return true
   }
 
-  private func writeBest(_ judged: TrainableModel) throws {
+  private func writeBest(_ judged: Model) throws {
     guard let folder else { return }
     try Checkpoint.write(
       judged.store.entries.map { ($0.key, $0.tensor) }, recipe: recipe, classNames: classNames,

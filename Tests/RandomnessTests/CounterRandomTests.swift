@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Data
+@testable import Randomness
 
 @Suite struct CounterRandomTests {
   @Test func scramblerIsSplitMix64() {
@@ -8,7 +8,14 @@ import Testing
     let expected: [UInt64] = [
       6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423,
     ]
-    #expect(expected.map { _ in random.bits() } == expected)
+    #expect(expected.map { _ in random.next() } == expected)
+  }
+
+  @Test(
+    arguments: [("", 0xcbf2_9ce4_8422_2325), ("input:1x3x224x224", 0xeba6_8987_44f2_f59b)]
+      as [(String, UInt64)])
+  func textsAreHashedByFNV1a(_ text: String, _ hash: UInt64) {
+    #expect(CounterRandom.hash(text) == hash)
   }
 
   @Test func everyCoordinateAndItsPlaceCounts() {
@@ -17,7 +24,7 @@ import Testing
     for seed: UInt64 in 0..<3 {
       for key in keys {
         var random = CounterRandom(seed: seed, key[0], key[1])
-        firsts.insert(random.bits())
+        firsts.insert(random.next())
       }
     }
     #expect(firsts.count == 3 * keys.count)

@@ -3,9 +3,10 @@ import Foundation
 /// Random numbers as a function of a key and a counter: SplitMix64.
 ///
 /// Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, figure 17. A generator for
-/// (seed, epoch, sample) gives the same draws whoever makes it and whenever, so any number of workers and a resumed
-/// run see the same samples. The standard library's distributions may change between releases; these do not.
-public struct CounterRandom: Sendable {
+/// (seed, epoch, sample), or for (seed, step, a layer's key), gives the same draws whoever makes it and whenever, so
+/// recomputation, any number of workers and a resumed run see the same numbers. The standard library's
+/// distributions may change between releases; these do not.
+public struct CounterRandom: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   /// The generator of `seed` for the given coordinates, for example a purpose, an epoch and a sample index.
@@ -16,19 +17,24 @@ public struct CounterRandom: Sendable {
   }
 
   /// The generator that starts from a SplitMix64 state.
-  init(state: UInt64) {
+  public init(state: UInt64) {
     self.state = state
   }
 
+  /// A text as a coordinate: FNV-1a of its UTF-8 bytes.
+  public static func hash(_ text: String) -> UInt64 {
+    text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+  }
+
   /// The next 64 bits, all equally likely.
-  public mutating func bits() -> UInt64 {
+  public mutating func next() -> UInt64 {
     state &+= increment
     return scrambled(state)
   }
 
   /// A number from 0 up to, and without, 1.
   public mutating func unit() -> Double {
-    Double(bits() >> 11) * 0x1p-53
+    Double(next() >> 11) * 0x1p-53
   }
 
   /// A number of a range, all equally likely.
@@ -39,7 +45,7 @@ public struct CounterRandom: Sendable {
   /// A whole number of a range that is not empty, all equally likely (to 2^-64 times the range's length).
   public mutating func integer(in range: Range<Int>) -> Int {
     guard !range.isEmpty else { fatalError("A random integer from the empty range \(range).") }
-    return range.lowerBound + Int(bits().multipliedFullWidth(by: UInt64(range.count)).high)
+    return range.lowerBound + Int(next().multipliedFullWidth(by: UInt64(range.count)).high)
   }
 
   /// True with a probability.
