@@ -9,7 +9,7 @@ release := -c release -Xswiftc -enable-testing
 
 help:
 	@echo 'make demo     train, evaluate and predict with a small model on the built-in samples'
-	@echo 'make test     lint, build and run every test'
+	@echo 'make test     lint, build, check the reference for warnings and run every test'
 	@echo 'make setup    install what is missing, find or download LibTorch'
 	@echo 'make build    build the tool: .build/release/ganglion'
 	@echo 'make lint     check the format, changing nothing'
@@ -28,6 +28,7 @@ demo: build
 
 test: setup lint
 	@swift build --build-tests $(release)
+	@Scripts/docs
 	@OMP_WAIT_POLICY=passive swift test --skip-build $(release)
 
 lint:

@@ -12,7 +12,7 @@ public enum Recomputation {
 /// Computes `body` without keeping its intermediate results, and again when the backward pass needs them.
 ///
 /// The second computation sees the same automatic casts, and the same random numbers as long as `body` draws them by
-/// counter (``CounterRandom``). Chen et al., "Training Deep Nets with Sublinear Memory Cost" (1604.06174).
+/// counter (`CounterRandom`). Chen et al., "Training Deep Nets with Sublinear Memory Cost" (1604.06174).
 ///
 /// - Parameters:
 ///   - inputs: what `body` is a function of.

@@ -5,7 +5,7 @@ extension Tensor {
   /// Numbers in `[low, high)` that depend on nothing but `key`, the position and the range.
   ///
   /// The state starts at the FNV-1a hash of `key`; element `i`, in row-major order, takes the `i`-th SplitMix64
-  /// word `z` (``CounterRandom``): `u = (z >> 40) / 2^24`, `value = Float(low + (high - low) * u)`, computed in
+  /// word `z` (`CounterRandom`): `u = (z >> 40) / 2^24`, `value = Float(low + (high - low) * u)`, computed in
   /// double precision and rounded once. A model filled so by its parameters' keys has the same weights in any
   /// program, without a file.
   ///

@@ -25,7 +25,7 @@ public struct Checkpoint {
 
   /// Opens a checkpoint; tensors are read when they are asked for.
   ///
-  /// - Throws: ``CheckpointError`` if the file cannot be read or is no checkpoint of a training run, or
+  /// - Throws: `CheckpointError` if the file cannot be read or is no checkpoint of a training run, or
   ///   ``RecipeError`` if its recipe is not one that this version knows.
   public init(contentsOf url: URL) throws {
     path = url.path(percentEncoded: false)
@@ -68,7 +68,7 @@ public struct Checkpoint {
   ///
   /// - Parameter device: where the parameters are to live.
   /// - Returns: the model, in evaluation mode.
-  /// - Throws: ``CheckpointError`` or `ParameterMismatch` if the file lacks what the model needs.
+  /// - Throws: `CheckpointError` or `ParameterMismatch` if the file lacks what the model needs.
   public func makeModel(device: Device = .cpu) throws -> Model {
     let model = recipe.makeModel(classes: classNames.count, device: device)
     let prefix = file.names.contains { $0.hasPrefix(Prefix.average) } ? Prefix.average : ""
