@@ -24,10 +24,15 @@ OPERATIONS = {"forward": lambda rank: 29 + rank, "backward": lambda rank: 61 + 3
 
 
 def lines(command):
-    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    records = [json.loads(line) for line in process.stdout.splitlines()]
-    for record in records:
-        record["shape"] = record.get("shape", [])[:4]
+    """The command's records, shown on standard error as they come."""
+    records = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr)
+            records.append(json.loads(line))
+            records[-1]["shape"] = records[-1].get("shape", [])[:4]
+    if process.returncode != 0:
+        sys.exit(f"{command[0]} failed with status {process.returncode}")
     return records
 
 
@@ -68,14 +73,14 @@ def main():
     if options.python:
         command = [options.python, HERE / "peers/ss2d_scan.py", "--threads", options.threads]
         if options.quick:
-            command += ["--chunks", "14", "28", "56", "--compile-chunks", "14", "--repetitions", "3"]
+            command += ["--chunks", "14", "28", "56", "--compile-chunks", "14", "56", "--repetitions", "3"]
         peers = lines(command)
 
     machine = next(record for record in ours if record["name"] == "machine")
     print(f"{datetime.date.today()}, {processor()}, {options.threads} threads, float32, N = 1, kernel {machine['kernel']}, ")
     print(
         f"LibTorch {machine['libtorch']}; measured in the same run: {machine['fma_per_s'] / 1e9:.0f} G multiply-adds/s "
-        f"(matrix product), {machine['bytes_per_s'] / 1e9:.1f} GB/s (copy, read and write).\n")
+        f"(in registers), {machine['bytes_per_s'] / 1e9:.1f} GB/s (copy, read and write).\n")
 
     def find(name, shape, direction):
         return next(
@@ -90,7 +95,7 @@ def main():
     names = []
     for record in ours + peers:
         if record["name"] not in names and record["name"] != "machine":
-            if record["name"].startswith(("ganglion", "best ", "sequential")):
+            if record["name"].startswith(("ganglion", "best ")):
                 names.append(record["name"])
     for shape in shapes:
         for direction in ("forward", "forward+backward"):

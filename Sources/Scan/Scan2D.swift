@@ -44,14 +44,17 @@ public struct Scan2D {
   private func onePass(_ x: Tensor) -> Tensor {
     let (B, D, H, W) = x.shape4
     let (K, _, R) = deltaWeight.shape3
+    let N = logA.size(1)
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
-    OperationCounter.add(B * H * W * D * K * (R + 9 * logA.size(1) + 1))
+    OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
     let projections: Tensor
     if x.isContiguous(.channelsLast) && !x.isContiguous() {
       let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
       projections = pixels.linear(projection.squeeze(2)).transpose(1, 2)  // [B, K(R + 2N), L]
     } else {
-      projections = projection.squeeze(2).matmul(x.flatten(from: 2))  // [B, K(R + 2N), L]
+      // One weight for each image, without a copy: a product of a matrix with a batch would transpose the map.
+      let weights = projection.squeeze(2).unsqueeze(0).expand([B, K * (R + 2 * N), D])
+      projections = weights.matmul(x.flatten(from: 2))  // [B, K(R + 2N), L]
     }
     return Tensor.scan2D(
       x, projections: projections, deltaWeight: deltaWeight, deltaBias: deltaBias,

@@ -63,7 +63,8 @@ public enum Engine {
   /// The instruction set of the CPU scan kernels: `portable`, `avx2` or `avx512`.
   public static var scanCapability: String { String(cString: ct_scan_capability()) }
 
-  /// Forces the instruction set of the CPU scan kernels, for tests and benchmarks; `nil` chooses by the processor.
+  /// Forces the instruction set of the CPU scan kernels that this thread starts, for tests and benchmarks; `nil`
+  /// chooses by the processor.
   ///
   /// - Throws: ``TorchError`` when the processor or this build lacks it.
   public static func setScanCapability(_ name: String?) throws {

@@ -73,9 +73,9 @@ struct TrainCommand: AsyncParsableCommand {
 
   private func train() async throws {
     let stop = StopSignal()
-    engine.start()
     let existing = try resume ? output.map { try RunFolder.existing(location($0)) } : nil
     let recipe = try resolvedRecipe(existing)
+    engine.start(recipe: recipe.threads)
     let data = try recipe.makeData()
     let checkpoint = try existing.map { try Checkpoint(contentsOf: $0.last) }
     let trainer: Trainer
@@ -116,6 +116,7 @@ struct TrainCommand: AsyncParsableCommand {
       ("data.path", data.map(quoted)), ("epochs", epochs.map(String.init)),
       ("batch_size", batchSize.map(String.init)), ("optimizer.learning_rate", learningRate.map { "\($0)" }),
       ("seed", seed.map(String.init)), ("workers", workers.map(String.init)),
+      ("threads", engine.threads.map(String.init)),
     ]
     let pairs = set.map { pair in
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

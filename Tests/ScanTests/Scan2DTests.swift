@@ -166,25 +166,27 @@ extension CompiledScanTests {
     }
   }
 
-  @Test func threadsDoNotChangeABitOfAMap() {
-    let sample = MapSample(batch: 3, channels: 33, height: 9, width: 7, rank: 3)
-    let (K, L) = (4, 63)
-    let projections = Tensor.filled([3, K * (3 + 2), L], key: "projections")
-    let own = sample.parameters(.float32)
-    let before = Engine.threadCount
-    defer { Engine.threadCount = before }
-    func run(_ threads: Int) -> [Tensor] {
-      Engine.threadCount = threads
-      let leaves = ([sample.map(.float32), projections] + own.dropFirst()).map {
-        $0.clone().requiringGradient()
+  // In a process of its own: the number of threads is one for all tests.
+  @Test func threadsDoNotChangeABitOfAMap() async {
+    await #expect(processExitsWith: .success) {
+      let sample = MapSample(batch: 3, channels: 33, height: 9, width: 7, rank: 3)
+      let (K, L) = (4, 63)
+      let projections = Tensor.filled([3, K * (3 + 2), L], key: "projections")
+      let own = sample.parameters(.float32)
+      func run(_ threads: Int) -> [Tensor] {
+        Engine.threadCount = threads
+        let leaves = ([sample.map(.float32), projections] + own.dropFirst()).map {
+          $0.clone().requiringGradient()
+        }
+        let y = Tensor.scan2D(
+          leaves[0], projections: leaves[1], deltaWeight: leaves[2], deltaBias: leaves[3],
+          a: -leaves[4].exp(),
+          d: leaves[5])
+        return [y.detached()] + gradients(of: [y.sum()], withRespectTo: leaves).compactMap(\.self)
       }
-      let y = Tensor.scan2D(
-        leaves[0], projections: leaves[1], deltaWeight: leaves[2], deltaBias: leaves[3], a: -leaves[4].exp(),
-        d: leaves[5])
-      return [y.detached()] + gradients(of: [y.sum()], withRespectTo: leaves).compactMap(\.self)
-    }
-    for (index, (one, two)) in zip(run(1), run(2)).enumerated() {
-      expectClose(one, two, 0, "result \(index)")
+      for (index, (one, two)) in zip(run(1), run(2)).enumerated() {
+        expectClose(one, two, 0, "result \(index)")
+      }
     }
   }
 

@@ -1,40 +1,56 @@
 import Foundation
+import Testing
 
-/// The built tool, run as a user runs it.
+/// The tool as it was built beside the tests.
 enum Tool {
+  /// How a run of the tool ended.
   struct Result {
     let status: Int32
     let output: String
     let errors: String
   }
 
-  /// The tool lies beside the tests.
-  private static let executable = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-    .appending(path: "ganglion")
+  /// A run of the tool that goes on.
+  struct Running {
+    let process: Process
+    let scratch: URL
 
-  /// Runs `ganglion` with these arguments and waits for its end.
-  static func run(_ arguments: String...) throws -> Result {
-    let process = Process()
-    process.executableURL = executable
-    process.arguments = arguments
-    return try inFiles { output, errors in
-      process.standardOutput = output
-      process.standardError = errors
-      try process.run()
+    /// Waits for the end.
+    func result() throws -> Result {
       process.waitUntilExit()
-      return process.terminationStatus
+      defer { try? FileManager.default.removeItem(at: scratch) }
+      func text(_ name: String) throws -> String {
+        String(decoding: try Data(contentsOf: scratch.appending(path: name)), as: UTF8.self)
+      }
+      // The shell's way to tell of a signal.
+      let status = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+      return Result(status: status, output: try text("output"), errors: try text("errors"))
     }
   }
 
-  // Files rather than pipes, whose buffers a long output would fill.
-  private static func inFiles(_ body: (FileHandle, FileHandle) throws -> Int32) throws -> Result {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "ganglion-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let urls = ["output", "errors"].map { folder.appending(path: $0) }
-    for url in urls { try Data().write(to: url) }
-    let status = try body(FileHandle(forWritingTo: urls[0]), FileHandle(forWritingTo: urls[1]))
-    let texts = try urls.map { String(decoding: try Data(contentsOf: $0), as: UTF8.self) }
-    return Result(status: status, output: texts[0], errors: texts[1])
+  static func start(_ arguments: [String]) throws -> Running {
+    let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-tool-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
+    func file(_ name: String) throws -> FileHandle {
+      let url = scratch.appending(path: name)
+      try Data().write(to: url)
+      return try FileHandle(forWritingTo: url)
+    }
+    let process = Process()
+    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
+      .appending(path: "ganglion")
+    process.arguments = arguments
+    // Tests share the cores: threads that wait actively would starve each other.
+    process.environment = ProcessInfo.processInfo.environment.merging(["OMP_WAIT_POLICY": "passive"]) { $1 }
+    process.standardOutput = try file("output")
+    process.standardError = try file("errors")
+    try process.run()
+    return Running(process: process, scratch: scratch)
   }
+
+  /// Runs `ganglion` with these arguments and waits for its end.
+  static func run(_ arguments: [String]) throws -> Result { try start(arguments).result() }
+
+  /// Runs `ganglion` with these arguments and waits for its end.
+  static func run(_ arguments: String...) throws -> Result { try run(arguments) }
 }

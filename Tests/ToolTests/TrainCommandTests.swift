@@ -16,10 +16,10 @@ import Testing
   @Test func trainsEvaluatesAndPredicts() throws {
     let toy = try ToyProject()
     defer { toy.remove() }
-    let training = try BuiltTool.run(train(toy, "run", "--epochs", "12", "--learning-rate", "0.01"))
-    #expect(training.code == 0, "\(training.messages)")
+    let training = try Tool.run(train(toy, "run", "--epochs", "12", "--learning-rate", "0.01"))
+    #expect(training.status == 0, "\(training.errors)")
     #expect(training.output.isEmpty)
-    #expect(training.messages.contains("LibTorch 2.11.0 on cpu, 1 threads; scan kernel: compiled ("))
+    #expect(training.errors.contains("LibTorch 2.11.0 on cpu, 1 threads; scan kernel: compiled ("))
     let names = try FileManager.default.contentsOfDirectory(atPath: toy.path("run")).sorted()
     #expect(names.count == 5, "\(names)")
     for name in ["best.safetensors", "last.safetensors", "metrics.jsonl", "recipe.yaml"] {
@@ -31,9 +31,9 @@ import Testing
 
     let checkpoint = toy.path("run/best.safetensors")
     for data in [[], ["--data", toy.path("data")], ["--data", toy.path("data/val"), "--batch-size", "4"]] {
-      let evaluation = try BuiltTool.run(
+      let evaluation = try Tool.run(
         ["evaluate", "--json", "--threads", "1", "--checkpoint", checkpoint] + data)
-      #expect(evaluation.code == 0, "\(evaluation.messages)")
+      #expect(evaluation.status == 0, "\(evaluation.errors)")
       let parsed = try JSONSerialization.jsonObject(with: Foundation.Data(evaluation.output.utf8))
       let report = try #require(parsed as? [String: Any])
       #expect(report["count"] as? Int == 6)
@@ -47,12 +47,12 @@ import Testing
     }
 
     try toy.write("no picture", to: "broken.png")
-    let prediction = try BuiltTool.run([
+    let prediction = try Tool.run([
       "predict", "--json", "--threads", "1", "--checkpoint", checkpoint, toy.path("data/val/dark"),
       toy.path("broken.png"), toy.path("data/val/bright/0.png"),
     ])
-    #expect(prediction.code == 1)
-    #expect(prediction.messages.contains("broken.png: expected a JPEG or PNG picture"))
+    #expect(prediction.status == 1)
+    #expect(prediction.errors.contains("broken.png: expected a JPEG or PNG picture"))
     let best = try prediction.output.split(separator: "\n").map { line in
       let parsed = try JSONSerialization.jsonObject(with: Foundation.Data(line.utf8))
       let object = try #require(parsed as? [String: Any])
@@ -66,19 +66,19 @@ import Testing
   func anEndedRunResumesToTheSameNumbers(number: Int32, code: Int32) throws {
     let toy = try ToyProject()
     defer { toy.remove() }
-    let whole = try BuiltTool.run(train(toy, "whole", "--epochs", "8"))
-    #expect(whole.code == 0, "\(whole.messages)")
+    let whole = try Tool.run(train(toy, "whole", "--epochs", "8"))
+    #expect(whole.status == 0, "\(whole.errors)")
 
-    let running = try BuiltTool.start(train(toy, "ended", "--epochs", "8"))
+    let running = try Tool.start(train(toy, "ended", "--epochs", "8"))
     while running.process.isRunning, (try? toy.metrics("ended").count) ?? 0 < 3 { usleep(2000) }
     kill(running.process.processIdentifier, number)
     let ended = try running.result()
-    #expect(ended.code == code, "\(ended.messages)")
-    if number != SIGKILL { #expect(ended.messages.contains("to go on: ganglion train --resume --output ")) }
+    #expect(ended.status == code, "\(ended.errors)")
+    if number != SIGKILL { #expect(ended.errors.contains("to go on: ganglion train --resume --output ")) }
     #expect(try toy.metrics("ended").count < toy.metrics("whole").count)
 
-    let resumed = try BuiltTool.run(["train", "--threads", "1", "--resume", "--output", toy.path("ended")])
-    #expect(resumed.code == 0, "\(resumed.messages)")
+    let resumed = try Tool.run(["train", "--threads", "1", "--resume", "--output", toy.path("ended")])
+    #expect(resumed.status == 0, "\(resumed.errors)")
     #expect(try toy.metrics("ended") == toy.metrics("whole"))
     func bytes(_ run: String) throws -> Foundation.Data {
       try Foundation.Data(contentsOf: toy.root.appending(path: "\(run)/last.safetensors"))
@@ -148,9 +148,9 @@ import Testing
       try FileManager.default.createDirectory(
         at: toy.root.appending(path: name), withIntermediateDirectories: true)
     }
-    let result = try BuiltTool.run(input.arguments.map { $0.replacing("@", with: toy.root.path) })
-    #expect(result.code != 0 && result.code < 128, "\(result.messages)")
-    #expect(result.messages.contains(input.words), "\(result.messages)")
+    let result = try Tool.run(input.arguments.map { $0.replacing("@", with: toy.root.path) })
+    #expect(result.status != 0 && result.status < 128, "\(result.errors)")
+    #expect(result.errors.contains(input.words), "\(result.errors)")
     #expect(result.output.isEmpty)
     #expect(!FileManager.default.fileExists(atPath: toy.path("out")))
   }
@@ -158,15 +158,15 @@ import Testing
   @Test func anotherSetOfClassesIsListed() throws {
     let toy = try ToyProject()
     defer { toy.remove() }
-    #expect(try BuiltTool.run(train(toy, "run", "--epochs", "1")).code == 0)
+    #expect(try Tool.run(train(toy, "run", "--epochs", "1")).status == 0)
     try FileManager.default.moveItem(atPath: toy.path("data/val/dark"), toPath: toy.path("data/val/dim"))
-    let result = try BuiltTool.run([
+    let result = try Tool.run([
       "evaluate", "--checkpoint", toy.path("run/last.safetensors"), "--data", toy.path("data"),
     ])
-    #expect(result.code == 1)
-    #expect(result.messages.contains("has other classes than the model (missing: dark; not known: dim)"))
-    let again = try BuiltTool.run(train(toy, "other"))
-    #expect(again.code == 1)
+    #expect(result.status == 1)
+    #expect(result.errors.contains("has other classes than the model (missing: dark; not known: dim)"))
+    let again = try Tool.run(train(toy, "other"))
+    #expect(again.status == 1)
     #expect(!FileManager.default.fileExists(atPath: toy.path("other")))
   }
 
@@ -174,10 +174,10 @@ import Testing
     let toy = try ToyProject()
     defer { toy.remove() }
     try toy.write("no picture", to: "data/train/dark/0.png")
-    let result = try BuiltTool.run(train(toy, "run"))
-    #expect(result.code == 1)
+    let result = try Tool.run(train(toy, "run"))
+    #expect(result.status == 1)
     #expect(
-      result.messages.contains("data/train/dark/0.png: expected a JPEG or PNG picture, got other content"))
+      result.errors.contains("data/train/dark/0.png: expected a JPEG or PNG picture, got other content"))
   }
 
   @Test(arguments: [
@@ -188,8 +188,8 @@ import Testing
     ("evaluate", "--batch-size --checkpoint --data --help --json --threads --workers"),
     ("predict", "--checkpoint --help --json --model --random-weights --threads --top-k"),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
-    let help = try BuiltTool.run([verb, "--help"])
-    #expect(help.code == 0)
+    let help = try Tool.run([verb, "--help"])
+    #expect(help.status == 0)
     #expect(help.output.contains("Examples:"))
     let lines = help.output.split(separator: "\n").filter { $0.hasPrefix("  -") }
     let found = lines.compactMap { line in

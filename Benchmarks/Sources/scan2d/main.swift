@@ -1,6 +1,7 @@
 // Times the scan of a feature map in four directions at the shapes of SparX-Mamba-T's stages: the compiled kernel and
 // the naive definition, forward and forward with backward. One JSON object a line on standard output, in the form of
 // the peers under Benchmarks/peers.
+import CMachine
 import Foundation
 import Scan
 import Torch
@@ -116,17 +117,21 @@ func benchmark(_ shape: Shape, batch: Int, naive: Bool) {
   if naive { timed("ganglion naive definition", options.naiveRepetitions) { scan(x, .naive) } }
 }
 
-/// What the machine does at best, measured here and now: multiply-adds of a matrix product, bytes of a copy.
+/// What the machine does at best, measured here and now: multiply-adds in registers on all threads, bytes of a copy.
 func measureMachine() {
-  let side = 2048
-  let a = Tensor.uniform([side, side], generator: Generator(seed: 1))
-  let product = times(7) { _ = a.matmul(a) }.min() ?? 1
+  let rounds: Int64 = 20_000_000
+  let (threads, capability) = (options.threads, Engine.scanCapability)
+  let arithmetic = times(5) {
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in _ = machine_multiply_adds(capability, rounds) }
+  }
+  let total = Int64(threads) * machine_multiply_adds(capability, 1) * rounds
   let source = Tensor.zeros([64 << 20])
   let target = source.clone()
-  let copy = times(7) { target.copy(from: source) }.min() ?? 1
+  let copy = times(7) { target.copy(from: source) }
   write([
-    "name": "machine", "kernel": Engine.scanCapability, "libtorch": Engine.version, "threads": options.threads,
-    "fma_per_s": Double(side * side * side) / product * 1e3, "bytes_per_s": Double(2 * 4 * source.count) / copy * 1e3,
+    "name": "machine", "kernel": capability, "libtorch": Engine.version, "threads": threads,
+    "fma_per_s": Double(total) / (arithmetic.min() ?? 1) * 1e3,
+    "bytes_per_s": Double(2 * 4 * source.count) / (copy.min() ?? 1) * 1e3,
   ])
 }
 

@@ -118,7 +118,7 @@ int32_t cscan_ss2d_forward(const cscan_ss2d *scan, cscan_tensor y, cscan_paralle
 int32_t cscan_ss2d_backward(
     const cscan_ss2d *scan, const cscan_ss2d_gradient *gradient, cscan_parallel_fn parallel);
 
-/// The instruction set in use: "avx512", "avx2" or "portable".
+/// The instruction set that the calling thread uses: "avx512", "avx2" or "portable".
 const char *cscan_capability(void);
 
 /// Chooses the instruction set by name; null or "" means the best one present. Not to be called while a scan

@@ -25,6 +25,7 @@ extension Recipe {
     try count(epochs, "epochs")
     try count(batchSize, "batch_size")
     try count(workers, "workers", upTo: 1024)
+    if let threads { try count(threads, "threads", upTo: 1024) }
     try count(logSteps, "log_steps")
     if let checkpointSteps { try count(checkpointSteps, "checkpoint_steps") }
     try check(

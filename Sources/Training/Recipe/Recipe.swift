@@ -9,6 +9,8 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var epochs = 10
   /// Samples in a step.
   public var batchSize = 64
+  /// Threads that operators use; `null` for all cores. Small maps gain nothing from sharing an operator.
+  @Nullable public var threads: Int?
   /// Threads that read and transform pictures; they change no number.
   public var workers = 1
   /// What is learned from.

@@ -205,8 +205,10 @@ public final class Trainer {
   ///
   /// - Throws: ``TrainingError`` if the checkpoint is of another recipe or other classes, and what reading throws.
   public func restore(_ checkpoint: Checkpoint) throws {
-    // Where pictures are found and how many threads read them change no number.
-    let free = ["data.path", "data.cache_megabytes", "workers", "log_steps", "checkpoint_steps"]
+    // Where pictures are found and how many threads work change no number, but for the operators' rounding.
+    let free = [
+      "data.path", "data.cache_megabytes", "threads", "workers", "log_steps", "checkpoint_steps",
+    ]
     let differences = try recipe.differences(from: checkpoint.recipe).filter { !free.contains($0.key) }
     if let field = differences.first {
       throw TrainingError(

@@ -14,8 +14,10 @@ struct EngineOptions: ParsableArguments {
   }
 
   /// Applies the options and says in one line what will compute.
-  func start() {
-    if let threads { Engine.threadCount = threads }
+  ///
+  /// - Parameter recipe: what counts where the option is not given.
+  func start(recipe: Int? = nil) {
+    if let threads = threads ?? recipe { Engine.threadCount = threads }
     let kernel = ScanKernel.current
     say(
       "LibTorch \(Engine.version) on \(Device.cpu), \(Engine.threadCount) threads; "

@@ -2,56 +2,6 @@ import Data
 import Foundation
 import Testing
 
-/// The tool as it was built beside the tests.
-enum BuiltTool {
-  /// How a run of the tool ended.
-  struct Result {
-    let code: Int32
-    let output: String
-    let messages: String
-  }
-
-  /// A run of the tool that goes on.
-  struct Running {
-    let process: Process
-    let scratch: URL
-
-    /// Waits for the end.
-    func result() throws -> Result {
-      process.waitUntilExit()
-      defer { try? FileManager.default.removeItem(at: scratch) }
-      func text(_ name: String) throws -> String {
-        String(decoding: try Foundation.Data(contentsOf: scratch.appending(path: name)), as: UTF8.self)
-      }
-      // The shell's way to tell of a signal.
-      let code = process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
-      return Result(code: code, output: try text("output"), messages: try text("messages"))
-    }
-  }
-
-  static func start(_ arguments: [String]) throws -> Running {
-    let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-tool-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
-    func file(_ name: String) throws -> FileHandle {
-      let url = scratch.appending(path: name)
-      try Foundation.Data().write(to: url)
-      return try FileHandle(forWritingTo: url)
-    }
-    let process = Process()
-    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
-      .appending(path: "ganglion")
-    process.arguments = arguments
-    // Tests share the cores: threads that wait actively would starve each other.
-    process.environment = ProcessInfo.processInfo.environment.merging(["OMP_WAIT_POLICY": "passive"]) { $1 }
-    process.standardOutput = try file("output")
-    process.standardError = try file("messages")
-    try process.run()
-    return Running(process: process, scratch: scratch)
-  }
-
-  static func run(_ arguments: [String]) throws -> Result { try start(arguments).result() }
-}
-
 /// A folder with a recipe and a tiny set of pictures: bright and dark ones, to learn in seconds.
 struct ToyProject {
   let root: URL
