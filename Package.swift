@@ -35,7 +35,9 @@ let package = Package(
   name: "Ganglion",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "Ganglion", targets: ["Torch", "Layers", "Scan", "Backbones"])
+    .library(
+      name: "Ganglion",
+      targets: ["Torch", "Layers", "Scan", "Backbones", "Data", "Evaluation", "Training", "Verification", "Analysis"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
