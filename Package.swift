@@ -37,7 +37,9 @@ let package = Package(
   products: [
     .library(
       name: "Ganglion",
-      targets: ["Torch", "Layers", "Scan", "Backbones", "Data", "Evaluation", "Training", "Verification", "Analysis"])
+      targets: [
+        "Torch", "Layers", "Scan", "Backbones", "Data", "Evaluation", "Training", "Verification", "Analysis",
+      ])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
