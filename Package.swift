@@ -50,11 +50,11 @@ let package = Package(
     .target(name: "Randomness", swiftSettings: swift),
     // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
     .target(
-      name: "CScan", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])],
+      name: "CKernels", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])],
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", dependencies: ["CScan"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
+      name: "CTorch", dependencies: ["CKernels"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
     .target(name: "Torch", dependencies: ["CTorch", "Randomness"], swiftSettings: swift),
     .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),

@@ -122,8 +122,9 @@ public enum Architecture: String, CaseIterable, Sendable {
     var configuration = configuration ?? self.configuration
     configuration.channels = channels
     if let dropPath { configuration.dropPath = dropPath }
-    return Model(
-      architecture: self, store: store, backbone: SparX(store.root, configuration, head: head))
+    return Model(architecture: self, store: store) { [configuration] scope in
+      SparX(scope, configuration, head: head)
+    }
   }
 }
 
@@ -135,6 +136,31 @@ public struct Model {
   public let store: ParameterStore
   /// The network.
   public let backbone: any Backbone
+  private let makeBackbone: (Scope) -> any Backbone
+
+  init(architecture: Architecture, store: ParameterStore, makeBackbone: @escaping (Scope) -> any Backbone) {
+    self.architecture = architecture
+    self.store = store
+    self.makeBackbone = makeBackbone
+    backbone = makeBackbone(store.root)
+  }
+
+  /// The model for inference: normalisations folded into weights, weights packed, maps stored channels last.
+  ///
+  /// It computes the same function to within rounding, faster and without gradients. It keeps tensors of its own, so
+  /// this model may go; changes of this model's parameters after the call do not reach it.
+  ///
+  /// - Parameter device: where it is to run; there are kernels for the CPU.
+  /// - Returns: the prepared model, which can be neither trained nor saved: there is nothing to train in it.
+  public func prepared(for device: Device = .cpu) -> PreparedModel {
+    if device != .cpu || store.device != .cpu {
+      fatalError(
+        "Model.prepared: there are kernels for the CPU only, got a model on \(store.device) for \(device)")
+    }
+    return withoutGradients {
+      PreparedModel(architecture, makeBackbone(ParameterStore(preparing: store).root))
+    }
+  }
 
   /// Multiply-adds for one image of that size in pixels, by region: `stem`, `stage1`, …, `head`.
   ///

@@ -307,7 +307,7 @@ struct Scan2DMixer: Layer {
   init(_ scope: Scope, _ scan: Scan2D, width: Int, expansion: Int, kernel: Int) {
     let inner = expansion * width
     self.scan = scan
-    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner)
+    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner, activation: .silu)
     norm = GroupNorm(scope["out_norm"], inner)
     project = Conv2d(scope["out_proj"], inner, width, kernel: 1)
   }
@@ -321,10 +321,10 @@ struct Scan2DMixer: Layer {
         "dt_projs_weight", [K, D, R], .uniform(bound: 1 / Double(R).squareRoot())),
       deltaBias: scope.parameter("dt_projs_bias", [K, D], .inverseSoftplus(0.001...0.1)),
       logA: scope.parameter("A_logs", [K * D, N], .logRange),
-      skip: scope.parameter("Ds", [K * D], .ones))
+      skip: scope.parameter("Ds", [K * D], .ones), isPrepared: scope.mode.isPrepared)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(scan(conv(x).silu()))) }
+  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(scan(conv(x)))) }
 }
 
 /// A depthwise convolution, SiLU, a norm and a projection: the VSS mixer without its scan.
@@ -335,12 +335,12 @@ struct ConvolutionMixer: Layer {
 
   init(_ scope: Scope, width: Int, expansion: Int, kernel: Int) {
     let inner = expansion * width
-    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner)
+    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner, activation: .silu)
     norm = GroupNorm(scope["out_norm"], inner)
     project = Conv2d(scope["out_proj"], inner, width, kernel: 1)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(conv(x).silu())) }
+  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(conv(x))) }
 }
 
 /// A feed-forward layer with a residual depthwise 3x3 convolution before its activation.
@@ -353,11 +353,11 @@ struct ConvFeedForward: Layer {
 
   init(_ scope: Scope, _ width: Int, hidden: Int) {
     expand = Conv2d(scope["fc1"], width, hidden, kernel: 1)
-    depthwise = ResidualDepthwiseConv(scope["dwconv"], hidden, kernel: 3)
+    depthwise = ResidualDepthwiseConv(scope["dwconv"], hidden, kernel: 3, activation: .gelu)
     project = Conv2d(scope["fc2"], hidden, width, kernel: 1)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { project(depthwise(expand(x)).gelu()) }
+  func callAsFunction(_ x: Tensor) -> Tensor { project(depthwise(expand(x))) }
 }
 
 /// A norm, the mean over positions and a linear layer.

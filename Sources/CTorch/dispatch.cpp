@@ -24,6 +24,11 @@ c10::IValue to_ivalue(const ct_value &argument) {
     case CT_BOOL: return argument.value.integer != 0;
     case CT_INTS: return at::IntArrayRef(static_cast<const int64_t *>(pointer), count);
     case CT_DOUBLES: return at::ArrayRef<double>(static_cast<const double *>(pointer), count);
+    case CT_NUMBERS: {
+      c10::List<std::optional<at::Scalar>> values;
+      for (size_t i = 0; i < count; i++) values.push_back(at::Scalar(static_cast<const double *>(pointer)[i]));
+      return values;
+    }
     case CT_BOOLS: {
       c10::List<bool> values;
       for (size_t i = 0; i < count; i++) values.push_back(static_cast<const int64_t *>(pointer)[i] != 0);

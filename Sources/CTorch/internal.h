@@ -32,6 +32,9 @@ inline std::vector<at::Tensor> list(const ct_tensor *handles, int32_t count) {
 
 std::string &last_error();
 
+// Runs a task's ranges on LibTorch's own threads (a cscan_parallel_fn).
+void parallel(int64_t count, void (*task)(void *context, int64_t begin, int64_t end), void *context);
+
 template <class Body>
 inline auto guard(Body body, decltype(body()) failure) -> decltype(body()) {
   try {

@@ -1,4 +1,4 @@
-// The scans of CScan as differentiable operators on LibTorch's tensors and thread pool.
+// The scans of CKernels as differentiable operators on LibTorch's tensors and thread pool.
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
@@ -33,9 +33,11 @@ void run_shares(void *argument) {
   }
 }
 
+}  // namespace
+
 // LibTorch's own threads. `at::parallel_for` is a header template over OpenMP pragmas, which only a compiler with
 // OpenMP for the very runtime that LibTorch ships would honour, so its runtime is entered by its entry point instead.
-void parallel(int64_t count, cscan_task_fn task, void *context) {
+void ctorch::parallel(int64_t count, cscan_task_fn task, void *context) {
   using parallel_fn = void (*)(void (*)(void *), void *, unsigned, unsigned);
   static const auto enter = reinterpret_cast<parallel_fn>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
   const int64_t threads = std::min<int64_t>(count, at::get_num_threads());
@@ -48,6 +50,8 @@ void parallel(int64_t count, cscan_task_fn task, void *context) {
     task(context, 0, count);
   }
 }
+
+namespace {
 
 cscan_tensor view(const at::Tensor &tensor) {
   cscan_tensor out{};

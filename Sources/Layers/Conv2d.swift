@@ -1,14 +1,26 @@
 public import Torch
 
-/// A 2-D convolution of `[B, C, H, W]`.
+/// A 2-D convolution of `[B, C, H, W]` and an optional activation.
+///
+/// One type, because in a prepared model the activation is part of the convolution's pass.
 public struct Conv2d: Layer {
-  /// `[O, C/G, k, k]`.
-  public let weight: Tensor
-  /// `[O]`, if any.
-  public let bias: Tensor?
-  let stride: Int
-  let padding: Int
-  let groups: Int
+  private enum Form {
+    case plain(ConvolutionParameters, Activation?)
+    case prepared(PreparedConvolution)
+  }
+  private let form: Form
+
+  /// `[O, C/G, k, k]`; `nil` in a prepared model, which has packed it.
+  public var weight: Tensor? {
+    guard case .plain(let parameters, _) = form else { return nil }
+    return parameters.weight
+  }
+
+  /// `[O]`, if any; `nil` in a prepared model.
+  public var bias: Tensor? {
+    guard case .plain(let parameters, _) = form else { return nil }
+    return parameters.bias
+  }
 
   /// Declares `weight` and `bias`, started as the published backbones do: truncated normal 0.02 and zeros.
   ///
@@ -21,37 +33,51 @@ public struct Conv2d: Layer {
   ///   - padding: zeros around the map; half a window if absent, which keeps the size at stride 1.
   ///   - groups: parts that channels are divided into; each part of the outputs sees one part of the inputs.
   ///   - bias: whether there is one.
+  ///   - activation: what follows, if anything.
   ///   - initializer: how the weight starts.
   public init(
     _ scope: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int? = nil,
-    groups: Int = 1, bias: Bool = true, initializer: Initializer = .truncatedNormal(deviation: 0.02)
+    groups: Int = 1, bias: Bool = true, activation: Activation? = nil,
+    initializer: Initializer = .truncatedNormal(deviation: 0.02)
   ) {
-    if inputs % groups != 0 || outputs % groups != 0 {
-      fatalError(
-        "Conv2d `\(scope.key)`: \(inputs) and \(outputs) channels do not divide into \(groups) groups")
-    }
-    weight = scope.parameter("weight", [outputs, inputs / groups, kernel, kernel], initializer)
-    self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
-    self.stride = stride
-    self.padding = padding ?? kernel / 2
-    self.groups = groups
+    let parameters = ConvolutionParameters(
+      scope, inputs, outputs, kernel: kernel, stride: stride, padding: padding, groups: groups, bias: bias,
+      initializer: initializer)
+    form =
+      scope.mode.isPrepared
+      ? .prepared(PreparedConvolution(parameters, activation)) : .plain(parameters, activation)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+    switch form {
+    case .plain(let parameters, let activation): activation(parameters(x))
+    case .prepared(let convolution): convolution(x)
+    }
   }
 }
 
-/// A depthwise convolution added to its input: x + conv(x).
+/// A depthwise convolution added to its input, and an optional activation: activation(x + conv(x)).
 ///
-/// One type, because the sum folds into the kernel's centre.
+/// One type, because in a prepared model the sum is part of the window's centre.
 public struct ResidualDepthwiseConv: Layer {
-  let conv: Conv2d
+  private enum Form {
+    case plain(ConvolutionParameters, Activation?)
+    case prepared(PreparedConvolution)
+  }
+  private let form: Form
 
   /// Declares the convolution's parameters in `scope`.
-  public init(_ scope: Scope, _ channels: Int, kernel: Int) {
-    conv = Conv2d(scope, channels, channels, kernel: kernel, groups: channels)
+  public init(_ scope: Scope, _ channels: Int, kernel: Int, activation: Activation? = nil) {
+    let parameters = ConvolutionParameters(scope, channels, channels, kernel: kernel, groups: channels)
+    form =
+      scope.mode.isPrepared
+      ? .prepared(PreparedConvolution(parameters.addingInput(), activation)) : .plain(parameters, activation)
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor { x + conv(x) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    switch form {
+    case .plain(let parameters, let activation): activation(x + parameters(x))
+    case .prepared(let convolution): convolution(x)
+    }
+  }
 }

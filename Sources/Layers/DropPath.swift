@@ -8,6 +8,8 @@ public import Torch
 public struct DropPath: Layer {
   /// The probability that a sample loses the branch.
   public let rate: Double
+  /// Whether it belongs to a prepared model.
+  var isPrepared: Bool { mode.isPrepared }
   private let key: String
   private let mode: Mode
 

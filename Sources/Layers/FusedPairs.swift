@@ -2,11 +2,13 @@ public import Torch
 
 /// A convolution, batch normalisation and an optional activation.
 ///
-/// One type, because at inference the normalisation folds into the convolution's weight.
+/// One type, because in a prepared model the normalisation is part of the convolution's weight.
 public struct ConvNorm: Layer {
-  let conv: Conv2d
-  let norm: BatchNorm2d
-  let activation: Activation?
+  private enum Form {
+    case plain(ConvolutionParameters, BatchNorm2d, Activation?)
+    case prepared(PreparedConvolution)
+  }
+  private let form: Form
 
   /// Declares the parameters of both, whose published keys lie beside each other.
   ///
@@ -23,20 +25,30 @@ public struct ConvNorm: Layer {
     conv: Scope, norm: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, groups: Int = 1,
     activation: Activation? = nil
   ) {
-    self.conv = Conv2d(conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false)
-    self.norm = BatchNorm2d(norm, outputs)
-    self.activation = activation
+    let parameters = ConvolutionParameters(
+      conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false)
+    let normalization = BatchNorm2d(norm, outputs)
+    form =
+      conv.mode.isPrepared
+      ? .prepared(PreparedConvolution(parameters.folding(normalization), activation))
+      : .plain(parameters, normalization, activation)
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor { activation(norm(conv(x))) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    switch form {
+    case .plain(let convolution, let norm, let activation): activation(norm(convolution(x)))
+    case .prepared(let convolution): convolution(x)
+    }
+  }
 }
 
 /// A shortcut with an optional learned scale, and a branch that training drops at random: scale(x) + dropPath(branch).
 ///
-/// One type, because at inference the scale folds into the sum.
+/// One type, because in a prepared model scale, offset and sum are one pass.
 public struct ScaledResidual {
-  let scale: ChannelScale?
-  let dropPath: DropPath
+  private let scale: ChannelScale?
+  private let dropPath: DropPath
+  private let prepared: (scale: Tensor, offset: Tensor)?
 
   /// Declares the scale, if there is one.
   ///
@@ -45,13 +57,21 @@ public struct ScaledResidual {
   ///   - dropPath: how the branch is dropped.
   ///   - channels: the width of the shortcut.
   public init(scale: (scope: Scope, initialValue: Double)?, dropPath: DropPath, _ channels: Int) {
-    self.scale = scale.map { ChannelScale($0.scope, channels, initialValue: $0.initialValue) }
+    let declared = scale.map { ChannelScale($0.scope, channels, initialValue: $0.initialValue) }
     self.dropPath = dropPath
+    if let declared, dropPath.isPrepared, hasMapKernels(declared.weight) {
+      prepared = (declared.weight.reshape(-1).detached(), declared.bias.detached())
+      self.scale = nil
+    } else {
+      prepared = nil
+      self.scale = declared
+    }
   }
 
   /// The sum of the scaled shortcut and the branch, both `[B, C, H, W]`.
   public func callAsFunction(_ shortcut: Tensor, _ branch: Tensor) -> Tensor {
-    scale(shortcut) + dropPath(branch)
+    if let prepared { return shortcut.mapScaled(prepared.scale, prepared.offset, plus: branch) }
+    return scale(shortcut) + dropPath(branch)
   }
 }
 

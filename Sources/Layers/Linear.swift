@@ -2,19 +2,40 @@ public import Torch
 
 /// `x Wᵀ + b` over the last dimension.
 public struct Linear: Layer {
-  /// `[O, I]`.
-  public let weight: Tensor
-  /// `[O]`, if any.
-  public let bias: Tensor?
+  private enum Form {
+    case plain(weight: Tensor, bias: Tensor?)
+    case prepared(PackedLinear)
+  }
+  private let form: Form
+
+  /// `[O, I]`; `nil` in a prepared model, which has packed it.
+  public var weight: Tensor? {
+    guard case .plain(let weight, _) = form else { return nil }
+    return weight
+  }
+
+  /// `[O]`, if any; `nil` in a prepared model.
+  public var bias: Tensor? {
+    guard case .plain(_, let bias) = form else { return nil }
+    return bias
+  }
 
   /// Declares `weight` and `bias`, started as the published backbones do: truncated normal 0.02 and zeros.
   public init(
     _ scope: Scope, _ inputs: Int, _ outputs: Int, bias: Bool = true,
     initializer: Initializer = .truncatedNormal(deviation: 0.02)
   ) {
-    weight = scope.parameter("weight", [outputs, inputs], initializer)
-    self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
+    let weight = scope.parameter("weight", [outputs, inputs], initializer)
+    let bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
+    form =
+      scope.mode.isPrepared
+      ? .prepared(PackedLinear(weight, bias: bias)) : .plain(weight: weight, bias: bias)
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight, bias: bias) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    switch form {
+    case .plain(let weight, let bias): x.linear(weight, bias: bias)
+    case .prepared(let product): product(x)
+    }
+  }
 }

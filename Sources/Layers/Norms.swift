@@ -30,6 +30,12 @@ public struct BatchNorm2d: Layer {
     mode = scope.mode
   }
 
+  /// The normalisation by running statistics as a factor and an offset of each channel, `[C]` in float64.
+  var affine: (factor: Tensor, offset: Tensor) {
+    let factor = weight.to(.float64) * (runningVariance.to(.float64) + epsilon).rsqrt()
+    return (factor, bias.to(.float64) - runningMean.to(.float64) * factor)
+  }
+
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let isRepeated = Recomputation.isActive && mode.isTraining
     if mode.isTraining && !isRepeated { withoutGradients { batches.add(Tensor(1)) } }
@@ -50,6 +56,8 @@ public struct GroupNorm: Layer {
   public let bias: Tensor
   let groups: Int
   let epsilon: Double
+  /// Whether our own kernel normalises, in a prepared model.
+  private let usesMapKernel: Bool
 
   /// Declares the affine parameters.
   public init(_ scope: Scope, _ channels: Int, groups: Int = 1, epsilon: Double = 1e-5) {
@@ -57,10 +65,12 @@ public struct GroupNorm: Layer {
     bias = scope.parameter("bias", [channels], .zeros)
     self.groups = groups
     self.epsilon = epsilon
+    usesMapKernel = scope.mode.isPrepared && groups == 1 && hasMapKernels(weight)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    x.groupNorm(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
+    if usesMapKernel { return x.mapNorm(weight: weight, bias: bias, epsilon: epsilon) }
+    return x.groupNorm(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
   }
 }
 

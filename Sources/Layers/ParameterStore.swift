@@ -34,6 +34,8 @@ public final class ParameterStore {
   /// The device of new tensors.
   public let device: Device
   private let seed: UInt64
+  /// The store that a prepared model's layers read.
+  private let source: ParameterStore?
   private var indices: [String: Int] = [:]
 
   /// An empty store.
@@ -46,7 +48,22 @@ public final class ParameterStore {
     self.seed = seed
     self.dtype = dtype
     self.device = device
+    source = nil
     mode = Mode(seed: seed)
+  }
+
+  /// A store that declares nothing of its own: layers made with it find the tensors of `source` under the same keys, and
+  /// fold and pack them for inference.
+  ///
+  /// It stays empty: what the layers make of the tensors is theirs, cannot be saved, and has no gradient.
+  ///
+  /// - Parameter source: the store of the model to prepare.
+  public init(preparing source: ParameterStore) {
+    seed = source.seed
+    dtype = source.dtype
+    device = source.device
+    self.source = source
+    mode = Mode(seed: source.seed, isPrepared: true)
   }
 
   /// The scope of the whole model.
@@ -75,6 +92,13 @@ public final class ParameterStore {
     _ path: [String], _ shape: [Int], _ initializer: Initializer, kind: Kind, dtype: DType?, decays: Bool
   ) -> Tensor {
     let key = path.joined(separator: ".")
+    if let source {
+      guard let entry = source[key], entry.tensor.shape == shape else {
+        fatalError("a prepared model needs `\(key)` \(shape) of the model that it is prepared from")
+      }
+      // A copy: what is not packed into another order must not change with the original.
+      return entry.tensor.detached().clone()
+    }
     if indices[key] != nil { fatalError("the parameter key `\(key)` is declared twice") }
     let tensor = initializer.tensor(shape, seed: seed, key: key, dtype: dtype ?? self.dtype).to(
       device: device)

@@ -16,14 +16,34 @@ public struct Scan2D {
   public let logA: Tensor
   /// The skip coefficient D, `[KD]`.
   public let skip: Tensor
+  /// What a model prepared for inference computes once: the projection's product and A.
+  private let prepared: (project: PackedLinear, a: Tensor)?
 
   /// The operator of these parameters.
-  public init(projection: Tensor, deltaWeight: Tensor, deltaBias: Tensor, logA: Tensor, skip: Tensor) {
+  ///
+  /// - Parameters:
+  ///   - projection: `[K(R + 2N), D, 1]`.
+  ///   - deltaWeight: `[K, D, R]`.
+  ///   - deltaBias: `[K, D]`.
+  ///   - logA: `[KD, N]`.
+  ///   - skip: `[KD]`.
+  ///   - isPrepared: whether the parameters stay as they are, for a model prepared for inference.
+  public init(
+    projection: Tensor, deltaWeight: Tensor, deltaBias: Tensor, logA: Tensor, skip: Tensor,
+    isPrepared: Bool = false
+  ) {
     self.projection = projection
     self.deltaWeight = deltaWeight
     self.deltaBias = deltaBias
     self.logA = logA
     self.skip = skip
+    prepared =
+      isPrepared ? (PackedLinear(projection.squeeze(2), bias: nil), Self.decay(logA, projection.dtype)) : nil
+  }
+
+  /// A, of its logarithm.
+  private static func decay(_ logA: Tensor, _ dtype: DType) -> Tensor {
+    -logA.to(dtype == .float64 ? .float64 : .float32).exp()
   }
 
   /// The output `[B, D, H, W]`.
@@ -48,7 +68,10 @@ public struct Scan2D {
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
     let projections: Tensor
-    if x.isContiguous(.channelsLast) && !x.isContiguous() {
+    if let prepared {
+      let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+      projections = prepared.project(pixels).transpose(1, 2)  // [B, K(R + 2N), L]
+    } else if x.isContiguous(.channelsLast) && !x.isContiguous() {
       let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
       projections = pixels.linear(projection.squeeze(2)).transpose(1, 2)  // [B, K(R + 2N), L]
     } else {
@@ -58,11 +81,8 @@ public struct Scan2D {
     }
     return Tensor.scan2D(
       x, projections: projections, deltaWeight: deltaWeight, deltaBias: deltaBias,
-      a: -logA.to(scanDType(x)).exp(),
-      d: skip)
+      a: prepared?.a ?? Self.decay(logA, x.dtype), d: skip)
   }
-
-  private func scanDType(_ x: Tensor) -> DType { x.dtype == .float64 ? .float64 : .float32 }
 }
 
 extension Scan2D {
@@ -76,7 +96,7 @@ extension Scan2D {
     let parts = weights.matmul(sequences).split([R, N, N], along: 2)  // [B, K, R | N | N, L]
     let delta = deltaWeight.unsqueeze(0).matmul(parts[0])  // [B, K, D, L]
     let scan = SelectiveScan(
-      u: sequences.reshape(B, K * D, L), delta: delta.reshape(B, K * D, L), a: -logA.to(scanDType(x)).exp(),
+      u: sequences.reshape(B, K * D, L), delta: delta.reshape(B, K * D, L), a: Self.decay(logA, x.dtype),
       b: parts[1], c: parts[2], d: skip, deltaBias: deltaBias.reshape(K * D), softplus: true)
     return crossMerge(scan(.naive).y.reshape(B, K, D, H, W)).reshape(B, D, H, W)
   }

@@ -26,6 +26,8 @@ public enum Argument {
   case bools([Bool])
   /// A list of numbers.
   case doubles([Double])
+  /// A list of numbers, where the schema lets entries be absent.
+  case numbers([Double])
   /// A list of tensors.
   case tensors([Tensor])
   /// A list of tensors some of which may be absent.
@@ -54,11 +56,13 @@ public struct Operator: @unchecked Sendable {
   /// The schema name with its overload, for example `add.Tensor`.
   public let name: String
 
-  /// Looks `name` up.
+  /// Looks `name` up: one of ATen's, or of another library as `library::name`.
   ///
   /// - Throws: ``TorchError`` when there is no such operator in this LibTorch.
   public init(_ name: String, overload: String = "") throws {
-    guard let entry = ct_find_operator("aten::" + name, overload) else { throw lastTorchError() }
+    guard let entry = ct_find_operator(name.contains("::") ? name : "aten::" + name, overload) else {
+      throw lastTorchError()
+    }
     self.entry = entry
     self.name = overload.isEmpty ? name : "\(name).\(overload)"
   }
@@ -137,7 +141,7 @@ extension Argument {
     switch self {
     case .ints(let values): values.count
     case .bools(let values): values.count
-    case .doubles(let values): values.count
+    case .doubles(let values), .numbers(let values): values.count
     case .tensors(let values): values.count
     case .optionalTensors(let values): values.count
     default: 0
@@ -179,6 +183,8 @@ extension Argument {
     case .ints(let values): return list(CT_INTS, values)
     case .bools(let values): return list(CT_BOOLS, values.map { $0 ? 1 : 0 })
     case .doubles(let values): return list(CT_DOUBLES, values.map { Int(bitPattern: UInt($0.bitPattern)) })
+    case .numbers(let values):
+      return list(CT_NUMBERS, values.map { Int(bitPattern: UInt($0.bitPattern)) })
     case .tensors(let values): return list(CT_TENSORS, values.map { Int(bitPattern: $0.pointer) })
     case .optionalTensors(let values):
       return list(CT_OPTIONAL_TENSORS, values.map { $0.map { Int(bitPattern: $0.pointer) } ?? 0 })

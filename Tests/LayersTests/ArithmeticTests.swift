@@ -27,11 +27,11 @@ import Torch
     #expect(activation(x).isSame(as: x))
   }
 
-  @Test func linearIsAProductAndASum() {
+  @Test func linearIsAProductAndASum() throws {
     let store = store()
     let layer = Linear(store.root, 6, 3)
     fill(store)
-    let expected = x.matmul(layer.weight.transpose(0, 1)) + store.root.store.entries[1].tensor
+    let expected = x.matmul(try #require(layer.weight).transpose(0, 1)) + store.root.store.entries[1].tensor
     expectClose(layer(x), expected, 1e-14)
     #expect(Linear(self.store().root, 6, 3, bias: false).bias == nil)
   }
@@ -41,15 +41,16 @@ import Torch
     let store = store()
     let layer = Conv2d(store.root, 4, 8, kernel: kernel, stride: stride, groups: groups)
     fill(store)
+    let (weights, bias) = (try #require(layer.weight), try #require(layer.bias))
     let padding = kernel / 2
     let (H, W) = ((5 + 2 * padding - kernel) / stride + 1, (6 + 2 * padding - kernel) / stride + 1)
     let padded = x.padded([padding, padding, padding, padding])
     var rows: [Tensor] = []
     for output in 0..<8 {
       let first = output / (8 / groups) * (4 / groups)
-      var sum = Tensor.zeros([2, H, W], dtype: .float64) + (try #require(layer.bias)).select(0, output)
+      var sum = Tensor.zeros([2, H, W], dtype: .float64) + bias.select(0, output)
       for (input, i, j) in product(4 / groups, kernel, kernel) {
-        let weight = layer.weight.select(0, output).select(0, input).select(0, i).select(0, j)
+        let weight = weights.select(0, output).select(0, input).select(0, i).select(0, j)
         let rows = Tensor((0..<H).map { $0 * stride + i }), columns = Tensor((0..<W).map { $0 * stride + j })
         sum = sum + padded.select(1, first + input).indexSelect(1, rows).indexSelect(2, columns) * weight
       }

@@ -16,6 +16,7 @@ public struct ConnectedStage<Block: ConnectedLayer>: Layer {
   public let layers: [Block]
   private let parameters: [[Tensor]]
   private let mode: Mode
+  private let join: ChannelJoin
 
   /// Makes the layers of a stage.
   ///
@@ -34,6 +35,7 @@ public struct ConnectedStage<Block: ConnectedLayer>: Layer {
     layers = (0..<depth).map { make(scope[$0], $0, wiring.sources[$0]?.count) }
     parameters = (0..<depth).map { scope.store.parameters(in: scope[$0]) }
     mode = scope.mode
+    join = ChannelJoin(scope)
   }
 
   /// The stage's output of its input `[B, C, H, W]`.
@@ -57,7 +59,7 @@ public struct ConnectedStage<Block: ConnectedLayer>: Layer {
 
   private func run(_ layer: Block, _ x: Tensor, _ seen: [Tensor]?, _ parameters: [Tensor]) -> Tensor {
     func apply(_ inputs: [Tensor]) -> [Tensor] {
-      [layer(inputs[0], attending: inputs.count > 1 ? concatenate(Array(inputs.dropFirst()), along: 1) : nil)]
+      [layer(inputs[0], attending: inputs.count > 1 ? join(Array(inputs.dropFirst())) : nil)]
     }
     let inputs = [x] + (seen ?? [])
     return mode.usesCheckpointing ? checkpoint(inputs, parameters: parameters, apply)[0] : apply(inputs)[0]

@@ -42,6 +42,7 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
   let query: ReducedProjection
   let key: ReducedProjection
   let value: ConvNorm
+  let join: ShuffledJoin
   let depthwise: Conv2d
   let output: Conv2d
   let groups: Int
@@ -60,48 +61,50 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     mix = ConvNorm(
       conv: scope["d_proj.0"], norm: scope["d_proj.1"], seen, seen, kernel: 3, groups: seen, activation: .gelu
     )
-    project = Conv2d(scope["d_proj.3"], seen, 2 * width, kernel: 1)
+    project = Conv2d(scope["d_proj.3"], seen, 2 * width, kernel: 1, activation: .gelu)
     query = ReducedProjection(scope["q"], width, reduction: reduction)
     key = ReducedProjection(scope["k"], width, reduction: reduction)
     value = ConvNorm(conv: scope["v.0"], norm: scope["v.1"], width, width, kernel: 1)
     let parts = shortcut == .queryAndValue ? 3 : 1
-    depthwise = Conv2d(scope["in_proj.0"], parts * width, parts * width, kernel: 3, groups: parts * width)
+    join = ShuffledJoin(scope, channels: parts * width, parts: parts)
+    depthwise = Conv2d(
+      scope["in_proj.0"], parts * width, parts * width, kernel: 3, groups: parts * width, activation: .gelu)
     output = Conv2d(scope["in_proj.2"], parts * width, outputs / parts * parts, kernel: 1, groups: parts)
     missingChannels = outputs - outputs / parts * parts
   }
 
   func callAsFunction(_ x: Tensor, attending seen: Tensor) -> Tensor {
     let (B, C, H, W) = x.shape4
-    let keysAndValues = project(mix(norm(seen))).gelu().chunk(2, along: 1)
+    let keysAndValues = project(mix(norm(seen))).chunk(2, along: 1)
     let q = query(x)  // [B, C, h, w]
     let k = key(keysAndValues[0])
     let v = value(keysAndValues[1])  // [B, C, H, W]
     let attended = Tensor.attention(
-      query: q.reshape(B * groups, C / groups, -1), key: k.reshape(B * groups, C / groups, -1),
+      query: q.reshape(B * groups, C / groups, q.size(2) * q.size(3)),
+      key: k.reshape(B * groups, C / groups, k.size(2) * k.size(3)),
       value: v.reshape(B * groups, C / groups, H * W)
     ).reshape(B, C, H, W)
     let joined: Tensor
     switch shortcut {
     case .queryAndValue:
       let own = (q.size(2), q.size(3)) == (H, W) ? q : x
-      joined = concatenate([own, attended, v], along: 1)  // [B, 3C, H, W]
-        .reshape(B, C, 3, H, W).transpose(1, 2).reshape(B, 3 * C, H, W)
+      joined = join([own, attended, v])  // [B, 3C, H, W]
     case .none:
       joined = attended
     }
-    return padded(output(depthwise(joined).gelu()))
+    return padded(output(depthwise(joined)))
   }
 
   private func padded(_ x: Tensor) -> Tensor {
     switch missingChannels {
     case 0: return x
-    case 1: return concatenate([x, x.mean(1, keepDimensions: true)], along: 1)
+    case 1: return join.plain([x, x.mean(1, keepDimensions: true)])
     default:
       let (B, _, H, W) = x.shape4
       let means = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, H·W, C]
         .adaptiveAveragePool1d(missingChannels)
         .transpose(1, 2).reshape(B, missingChannels, H, W)
-      return concatenate([x, means], along: 1)
+      return join.plain([x, means])
     }
   }
 }

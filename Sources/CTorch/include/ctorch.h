@@ -62,6 +62,7 @@ int32_t ct_item_int(ct_tensor tensor, int64_t *out);
 enum {
   CT_DEFAULT = 0, CT_NONE = 1, CT_TENSOR = 2, CT_INT = 3, CT_DOUBLE = 4, CT_BOOL = 5, CT_INTS = 6, CT_DOUBLES = 7,
   CT_BOOLS = 8, CT_TENSORS = 9, CT_OPTIONAL_TENSORS = 10, CT_STRING = 11, CT_DEVICE = 12, CT_GENERATOR = 13,
+  CT_NUMBERS = 14,  // of a list whose entries may be absent
 };
 typedef union {
   int64_t integer;
@@ -136,7 +137,20 @@ ct_tensor _Nullable ct_selective_scan(
 // a [4D, N], d [4D].
 ct_tensor _Nullable ct_scan_2d(
     ct_tensor x, ct_tensor projections, ct_tensor delta_weight, ct_tensor delta_bias, ct_tensor a, ct_tensor d);
-// The instruction set of the CPU scan kernels ("portable", "avx2", …), and a switch for tests and benchmarks.
+
+// ---- maps stored channels last, for inference: no gradients (see cmap.h). x [B, C, H, W] in any layout; results are
+// channels last. float32 or float64, parameters of the same type.
+// A zero-padded depthwise convolution by weight [k, k, C], then the activation (cmap_activation).
+ct_tensor _Nullable ct_map_depthwise(
+    ct_tensor x, ct_tensor weight, ct_tensor _Nullable bias, int64_t stride, int64_t padding, int32_t activation);
+// The group norm of one group.
+ct_tensor _Nullable ct_map_norm(ct_tensor x, ct_tensor weight, ct_tensor bias, double epsilon);
+// scale [C] * shortcut + offset [C] + branch.
+ct_tensor _Nullable ct_map_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_tensor offset, ct_tensor branch);
+// Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
+ct_tensor _Nullable ct_map_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
+
+// The instruction set of the CPU kernels of scans and maps ("portable", "avx2", …), and a switch for tests and benchmarks.
 const char *ct_scan_capability(void);
 int32_t ct_set_scan_capability(const char *_Nullable name);
 

@@ -8,11 +8,15 @@
 #include "rows.h"
 #include "selective_scan.h"
 #include "ss2d.h"
+#include "activation.h"
+#include "depthwise.h"
+#include "map.h"
 
 namespace CSCAN_VARIANT {
 
 constexpr Variant variant(const char *name) {
-  return {name, selective_scan_forward, selective_scan_backward, ss2d_forward, ss2d_backward};
+  return {name, selective_scan_forward, selective_scan_backward, ss2d_forward, ss2d_backward,
+      depthwise_forward, norm_forward, scaled_sum_forward, join_forward};
 }
 
 }  // namespace CSCAN_VARIANT

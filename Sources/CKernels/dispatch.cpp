@@ -3,7 +3,7 @@
 
 #include "variant.h"
 
-// Checks arguments and hands them to the kernels of the instruction set in use.
+// Checks the arguments of the scans and hands them to the kernels of the instruction set in use.
 
 namespace {
 
@@ -28,8 +28,6 @@ const Variant *&chosen() {
   static thread_local const Variant *variant = find(nullptr);
   return variant;
 }
-
-const Variant &variant() { return *chosen(); }
 
 // Whether every tensor that is present can take part in the arithmetic that `type` asks for.
 bool agree(int32_t type, std::initializer_list<const cscan_tensor *> tensors) {
@@ -68,13 +66,15 @@ int32_t check(const cscan_ss2d &scan) {
 
 }  // namespace
 
+const Variant &variant_in_use() { return *chosen(); }
+
 int32_t cscan_selective_scan_forward(
     const cscan_selective_scan *scan, cscan_tensor y, void *last_state, cscan_parallel_fn parallel) {
   if (const int32_t status = check(*scan)) return status;
   if (!scan->batch) return CSCAN_OK;
   if (!y.data) return CSCAN_MISSING_TENSOR;
   if (!agree(scan->u.type, {&y})) return CSCAN_INVALID_TYPE;
-  return variant().selective_scan_forward(*scan, y, last_state, parallel);
+  return variant_in_use().selective_scan_forward(*scan, y, last_state, parallel);
 }
 
 int32_t cscan_selective_scan_backward(const cscan_selective_scan *scan,
@@ -85,7 +85,7 @@ int32_t cscan_selective_scan_backward(const cscan_selective_scan *scan,
           {&gradient->y, &gradient->u, &gradient->delta, &gradient->b, &gradient->c, &gradient->z})) {
     return CSCAN_INVALID_TYPE;
   }
-  return variant().selective_scan_backward(*scan, *gradient, parallel);
+  return variant_in_use().selective_scan_backward(*scan, *gradient, parallel);
 }
 
 int32_t cscan_ss2d_forward(const cscan_ss2d *scan, cscan_tensor y, cscan_parallel_fn parallel) {
@@ -93,7 +93,7 @@ int32_t cscan_ss2d_forward(const cscan_ss2d *scan, cscan_tensor y, cscan_paralle
   if (!scan->batch) return CSCAN_OK;
   if (!y.data) return CSCAN_MISSING_TENSOR;
   if (!agree(scan->x.type, {&y})) return CSCAN_INVALID_TYPE;
-  return variant().ss2d_forward(*scan, y, parallel);
+  return variant_in_use().ss2d_forward(*scan, y, parallel);
 }
 
 int32_t cscan_ss2d_backward(
@@ -101,10 +101,10 @@ int32_t cscan_ss2d_backward(
   if (const int32_t status = check(*scan)) return status;
   if (scan->batch && !gradient->y.data) return CSCAN_MISSING_TENSOR;
   if (!agree(scan->x.type, {&gradient->y, &gradient->x, &gradient->projection})) return CSCAN_INVALID_TYPE;
-  return variant().ss2d_backward(*scan, *gradient, parallel);
+  return variant_in_use().ss2d_backward(*scan, *gradient, parallel);
 }
 
-const char *cscan_capability(void) { return variant().name; }
+const char *cscan_capability(void) { return variant_in_use().name; }
 
 int32_t cscan_set_capability(const char *name) {
   const Variant *found = find(name);
@@ -125,6 +125,7 @@ const char *cscan_error_message(int32_t status) {
     case CSCAN_MISSING_TENSOR: return "a required tensor or parameter is null";
     case CSCAN_OUT_OF_MEMORY: return "not enough memory for the scan's scratch space";
     case CSCAN_UNKNOWN_CAPABILITY: return "this machine or build has no such instruction set";
+    case CSCAN_INVALID_ORDER: return "the order names a channel that is not there";
     default: return "unknown status";
   }
 }

@@ -2,6 +2,7 @@
 
 // Everything from outside, included before a variant's target attribute begins, so that only the kernels
 // carry it.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>

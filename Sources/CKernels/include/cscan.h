@@ -35,7 +35,8 @@ enum cscan_status {
   CSCAN_INVALID_TYPE = 2,
   CSCAN_MISSING_TENSOR = 3,
   CSCAN_OUT_OF_MEMORY = 4,
-  CSCAN_UNKNOWN_CAPABILITY = 5
+  CSCAN_UNKNOWN_CAPABILITY = 5,
+  CSCAN_INVALID_ORDER = 6
 };
 
 /// A strided array. `strides` are in elements, in the order of the dimensions named beside each use; unused

@@ -1,0 +1,47 @@
+import Layers
+import Torch
+
+/// A backbone folded and packed for inference, by ``Model/prepared(for:)``.
+public struct PreparedModel {
+  /// What it was built from.
+  public let architecture: Architecture
+  /// The network.
+  public let backbone: any Backbone
+
+  init(_ architecture: Architecture, _ backbone: any Backbone) {
+    self.architecture = architecture
+    self.backbone = SlicedBackbone(whole: backbone)
+  }
+}
+
+/// A backbone that takes a batch a few images at a time, so that their maps stay in the processor's caches.
+///
+/// Images do not see each other outside training, so the result is the same.
+private struct SlicedBackbone: Backbone {
+  let whole: any Backbone
+
+  var featureInfo: [FeatureInfo] { whole.featureInfo }
+  var wiring: [Wiring] { whole.wiring }
+
+  /// The pixels of a slice: one image of the usual size, whose widest maps take a few megabytes.
+  private static let pixels = 224 * 224
+
+  private func slices(_ images: Tensor) -> [Tensor] {
+    let (B, _, H, W) = images.shape4
+    let count = max(1, Self.pixels / max(1, H * W))
+    return stride(from: 0, to: B, by: count).map { images.narrow(0, from: $0, length: min(count, B - $0)) }
+  }
+
+  func features(of images: Tensor) -> [Tensor] {
+    let slices = slices(images)
+    if slices.count <= 1 { return whole.features(of: images) }
+    let maps = slices.map { whole.features(of: $0) }
+    return featureInfo.indices.map { index in concatenate(maps.map { $0[index] }, along: 0) }
+  }
+
+  func callAsFunction(_ images: Tensor) -> Tensor {
+    let slices = slices(images)
+    if slices.count <= 1 { return whole(images) }
+    return concatenate(slices.map { whole($0) }, along: 0)
+  }
+}
