@@ -119,7 +119,8 @@ int32_t cscan_ss2d_forward(const cscan_ss2d *scan, cscan_tensor y, cscan_paralle
 int32_t cscan_ss2d_backward(
     const cscan_ss2d *scan, const cscan_ss2d_gradient *gradient, cscan_parallel_fn parallel);
 
-/// The instruction set that the calling thread uses: "avx512", "avx2" or "portable".
+/// The instruction set that the calling thread uses: "avx512", "avx2" or "portable". The environment's
+/// GANGLION_CPU_KERNELS may name one of them; otherwise it is the best that the machine has.
 const char *cscan_capability(void);
 
 /// Chooses the instruction set by name; null or "" means the best one present. Not to be called while a scan
