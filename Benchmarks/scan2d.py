@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
-# Operations on the multiply-add units for one vector of one direction, counted in Sources/CScan/kernel: softplus 17, decay
+# Operations on the multiply-add units for one vector of one direction, counted in Sources/CKernels/kernel: softplus 17, decay
 # 8, recurrence and output 4, and the expansion of the time step over its rank; the backward pass does most of
 # that again and its own part.
 OPERATIONS = {"forward": lambda rank: 29 + rank, "backward": lambda rank: 61 + 3 * rank}
