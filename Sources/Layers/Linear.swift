@@ -16,5 +16,13 @@ public struct Linear: Layer {
     self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
   }
 
+  /// The layer that ends a classifier, `[B, inputs]` to logits `[B, classes]`; it is replaced when a checkpoint has
+  /// another number of classes.
+  public static func classifier(_ scope: Scope, _ inputs: Int, classes: Int) -> Linear {
+    let linear = Linear(scope, inputs, classes)
+    for name in ["weight", "bias"] { scope.adapts(name, as: .classes) }
+    return linear
+  }
+
   public func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight, bias: bias) }
 }

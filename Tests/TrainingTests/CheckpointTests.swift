@@ -18,7 +18,7 @@ import Torch
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: url) }
     let folder = RunFolder(url: url)
-    let trainer = Trainer(recipe, data: try recipe.makeData(), folder: folder)
+    let trainer = try Trainer(recipe, data: try recipe.makeData(), folder: folder)
     _ = try await trainer.run()
     try body(folder, trainer)
   }

@@ -48,6 +48,7 @@ public struct Classifier {
   }
 
   private func logits(of image: Image) -> Tensor {
-    model.backbone(Tensor(input.planes(of: image), [1, 3, input.imageSize, input.imageSize])).to(.float32)[0]
+    let shape = [1, input.channels, input.imageSize, input.imageSize]
+    return model.backbone(Tensor(input.planes(of: image), shape)).to(.float32)[0]
   }
 }
