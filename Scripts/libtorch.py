@@ -355,11 +355,15 @@ def unpack(wheels, folder):
 
 
 def link(engine):
-    """Points .libtorch/ at the engine."""
+    """Points .libtorch/ at the engine, and the link that packages depending on this one are built with."""
     LINKS.mkdir(exist_ok=True)
     nvidia = engine.folder.parent / "nvidia"
     replace_link(LINKS / "torch", engine.folder)
     replace_link(LINKS / "nvidia", nvidia if nvidia.is_dir() else None)
+    # Only other packages need it, so a cache that cannot be written is no failure.
+    with contextlib.suppress(OSError):
+        user_cache().mkdir(parents=True, exist_ok=True)
+        replace_link(user_cache() / f"libtorch-{VERSION}", engine.folder)
 
 
 def replace_link(path, destination):
