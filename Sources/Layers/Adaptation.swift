@@ -79,16 +79,21 @@ extension Adaptation {
   func outcome(of given: Tensor, for shape: [Int]) -> Outcome {
     guard given.rank == shape.count, given.count > 0 else { return .misfit }
     func agrees(except free: Int...) -> Bool {
-      zip(given.shape, shape).enumerated().allSatisfy { free.contains($0.offset) || $0.element.0 == $0.element.1 }
+      zip(given.shape, shape).enumerated().allSatisfy {
+        free.contains($0.offset) || $0.element.0 == $0.element.1
+      }
     }
     let last = shape.count - 1
     switch self {
     case .classes:
       return agrees(except: 0) ? .unchanged : .misfit
     case .imageChannels:
-      return shape.count == 4 && agrees(except: 1) ? .value(Self.channels(given.to(.float32), shape[1])) : .misfit
+      return shape.count == 4 && agrees(except: 1)
+        ? .value(Self.channels(given.to(.float32), shape[1])) : .misfit
     case .positions(let grid):
-      guard last >= 1, agrees(except: last - 1), let value = grid.resized(given.to(.float32)) else { return .misfit }
+      guard last >= 1, agrees(except: last - 1), let value = grid.resized(given.to(.float32)) else {
+        return .misfit
+      }
       return .value(value.reshape(shape))
     case .relativePositions(let height, let width):
       guard shape.count == 2, agrees(except: 0), let side = squareRoot(given.size(0)), side % 2 == 1 else {

@@ -27,7 +27,8 @@ public struct AdaptationReport: CustomStringConvertible, Sendable {
     let lines = changes.map { change in
       "  " + change.key + String(repeating: " ", count: width - change.key.count) + "  \(change)"
     }
-    return (["\(source): \(loaded.count) of \(loaded.count + changes.count) tensors loaded as they are"] + lines)
+    return
+      (["\(source): \(loaded.count) of \(loaded.count + changes.count) tensors loaded as they are"] + lines)
       .joined(separator: "\n")
   }
 }
@@ -38,7 +39,8 @@ extension AdaptationReport.Change: CustomStringConvertible {
     switch adaptation {
     case .classes: "replaced, freshly drawn: \(shape[0]) classes, the file has \(given[0])"
     case .imageChannels:
-      "adapted: \(given[1]) image channels to \(shape[1]), " + (shape[1] == 1 ? "summed" : "repeated and scaled")
+      "adapted: \(given[1]) image channels to \(shape[1]), "
+        + (shape[1] == 1 ? "summed" : "repeated and scaled")
     case .positions, .relativePositions, .map: "resized: \(given) to \(shape)"
     }
   }
@@ -63,7 +65,8 @@ extension ParameterStore {
     var changes: [AdaptationReport.Change] = []
     var misfits: [(key: String, expected: [Int], got: [Int])] = []
     for item in plan.misshaped {
-      guard let entry = self[item.key], let adaptation = entry.adaptation, let given = tensors[item.key] else {
+      guard let entry = self[item.key], let adaptation = entry.adaptation, let given = tensors[item.key]
+      else {
         misfits.append(item)
         continue
       }

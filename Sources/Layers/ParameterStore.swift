@@ -97,7 +97,9 @@ public final class ParameterStore {
   /// - Returns: the keys that match, those that were frozen before included.
   @discardableResult
   public func freeze(_ pattern: String) -> [String] {
-    let found = entries.indices.filter { entries[$0].kind != .buffer && fnmatch(pattern, entries[$0].key, 0) == 0 }
+    let found = entries.indices.filter {
+      entries[$0].kind != .buffer && fnmatch(pattern, entries[$0].key, 0) == 0
+    }
     for index in found {
       entries[index].kind = .frozen
       entries[index].tensor.requiringGradient(false).gradient = nil

@@ -12,7 +12,9 @@ private let adaptations = try? Fixture("adaptations", in: .module)
   private func store(for expected: Fixture.Case) throws -> ParameterStore {
     let store = ParameterStore()
     let (attributes, shape) = (expected.attributes, try expected.output().shape)
-    func grid() throws -> (height: Int, width: Int) { (try attributes["height"].int(), try attributes["width"].int()) }
+    func grid() throws -> (height: Int, width: Int) {
+      (try attributes["height"].int(), try attributes["width"].int())
+    }
     switch expected.name.split(separator: " ").first {
     case "positions":
       let extra = (try? attributes["extra"].int()).map(PositionGrid.Extra.leading) ?? .middle
@@ -56,7 +58,9 @@ private let adaptations = try? Fixture("adaptations", in: .module)
   }
 
   private func values(_ store: ParameterStore) -> [String: Tensor] {
-    let pairs = store.entries.map { ($0.key, Tensor.filled($0.tensor.shape, key: "of " + $0.key, dtype: .float64)) }
+    let pairs = store.entries.map {
+      ($0.key, Tensor.filled($0.tensor.shape, key: "of " + $0.key, dtype: .float64))
+    }
     return Dictionary(uniqueKeysWithValues: pairs)
   }
 
@@ -73,7 +77,8 @@ private let adaptations = try? Fixture("adaptations", in: .module)
     let given = values(model())
     let report = try store.load(adapting: given, from: "file")
     #expect(report.changes.map(\.key) == ["head.weight", "head.bias"])
-    #expect("\(report)".contains("  head.weight  replaced, freshly drawn: 5 classes, the file has 3"), "\(report)")
+    #expect(
+      "\(report)".contains("  head.weight  replaced, freshly drawn: 5 classes, the file has 3"), "\(report)")
     let fresh = model(classes: 5)
     for key in ["head.weight", "head.bias"] {
       expectClose(try #require(store[key]).tensor, try #require(fresh[key]).tensor, 0, key)
@@ -141,7 +146,9 @@ private let adaptations = try? Fixture("adaptations", in: .module)
     let store = model()
     #expect(store.freeze(pattern) == keys)
     #expect(store.entries.filter { $0.kind == .frozen }.map(\.key) == keys)
-    for entry in store.entries { #expect(entry.tensor.requiresGradient == (entry.kind == .parameter), "\(entry.key)") }
+    for entry in store.entries {
+      #expect(entry.tensor.requiresGradient == (entry.kind == .parameter), "\(entry.key)")
+    }
     #expect(store.parameters.count == 6 - keys.count)
     #expect(store.parameterCount + store.frozenCount == 2 + 2 + 4 + 2 + 4 + 2)
   }

@@ -68,7 +68,8 @@ import Testing
     defer { toy.remove() }
     #expect(try train(toy, "first", ["--epochs", "1"]).status == 0)
     let result = try train(
-      toy, "out", ["--pretrained", toy.path("first/best.safetensors"), "--set", "model.widths=[8, 8, 16, 16]"])
+      toy, "out",
+      ["--pretrained", toy.path("first/best.safetensors"), "--set", "model.widths=[8, 8, 16, 16]"])
     #expect(result.status == 1)
     #expect(result.errors.contains("does not fit the model:"), "\(result.errors)")
     #expect(result.errors.contains("classifier.3.weight: the model has [2, 16], the file has [2, 8]"))

@@ -62,7 +62,9 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
     #expect(start.changes.map(\.key) == ["classifier.3.weight", "classifier.3.bias"])
     #expect(start.changes.map(\.given.first) == [10, 10])
     #expect(start.source.hasSuffix("last.safetensors (moving averages)"))
-    let (own, averaged) = (bytes(trainer.model), bytes(try Checkpoint(contentsOf: project.pretrained).makeModel()))
+    let (own, averaged) = (
+      bytes(trainer.model), bytes(try Checkpoint(contentsOf: project.pretrained).makeModel())
+    )
     let fresh = bytes(project.recipe().makeModel(classes: 3))
     for (key, value) in own {
       #expect(value == (key.hasPrefix("classifier.3") ? fresh[key] : averaged[key]), "\(key)")
@@ -73,7 +75,9 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
   @Test func frozenParametersAndTheirStatisticsStayBitForBit() async throws {
     let project = try await TransferProject()
     defer { project.remove() }
-    let recipe = project.recipe { $0.model.freeze = ["patch_embed.*", "layers.?.blocks.*.norm.*", "*.downsample.1.*"] }
+    let recipe = project.recipe {
+      $0.model.freeze = ["patch_embed.*", "layers.?.blocks.*.norm.*", "*.downsample.1.*"]
+    }
     let folder = try RunFolder.fresh(project.root.appending(path: "second"))
     let trainer = try Trainer(recipe, data: recipe.makeData(), folder: folder)
     let before = bytes(trainer.model)
@@ -89,7 +93,9 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
       #expect(after[key] == before[key], "\(key)")
       #expect(averaged[key] == before[key], "the average of \(key)")
     }
-    for key in ["classifier.3.weight", "layers.0.blocks.0.mlp.fc1.weight"] { #expect(after[key] != before[key], "\(key)") }
+    for key in ["classifier.3.weight", "layers.0.blocks.0.mlp.fc1.weight"] {
+      #expect(after[key] != before[key], "\(key)")
+    }
     let names = try SafeTensors.read(from: folder.last).names
     let remembered = names.filter { $0.hasPrefix("optimizer.first.") }.map { String($0.dropFirst(16)) }
     #expect(Set(remembered) == Set(trainer.model.store.entries.filter { $0.kind == .parameter }.map(\.key)))
@@ -141,7 +147,7 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
       Image(height: 40, width: 40, red: 200, green: 30, blue: 90).grayscale()
     )
     #expect(checkpoint.input.planes(of: colours).count == 32 * 32)
-    #expect(try classifier.classes(of: colours, 3) == classifier.classes(of: greys, 3))
+    #expect(try classifier.classes(of: colours, top: 3) == classifier.classes(of: greys, top: 3))
   }
 
   @Test func moreClassesThanTheDataHaveAreNumbered() async throws {
@@ -191,22 +197,28 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
     #expect(grey.contains("model.pretrained_key"), "\(grey)")
   }
 
-  @Test(arguments: Architecture.allCases) func everyArchitectureAdaptsItsImagesAndItsHead(_ architecture: Architecture) {
+  @Test(arguments: Architecture.allCases) func everyArchitectureAdaptsItsImagesAndItsHead(
+    _ architecture: Architecture
+  ) {
     let store = architecture.makeModel(head: .classifier(classes: 7), channels: 2).store
     let images = store.entries.filter { $0.adaptation == .imageChannels }
     #expect(images.map { $0.tensor.size(1) } == [2])
     let heads = store.entries.filter { $0.adaptation == .classes }
     #expect(!heads.isEmpty && heads.allSatisfy { $0.tensor.size(0) == 7 })
-    #expect(store.entries.filter { $0.tensor.rank > 0 && $0.tensor.size(0) == 7 }.map(\.key) == heads.map(\.key))
+    #expect(
+      store.entries.filter { $0.tensor.rank > 0 && $0.tensor.size(0) == 7 }.map(\.key) == heads.map(\.key))
   }
 }
 
 @Suite struct ColourTests {
   /// Values of Pillow's `Image.convert("L")`.
-  @Test(arguments: [
-    (SIMD3<UInt8>(255, 0, 0), 76), (SIMD3(0, 255, 0), 150), (SIMD3(0, 0, 255), 29), (SIMD3(12, 200, 77), 130),
-    (SIMD3(255, 255, 255), 255), (SIMD3(7, 7, 7), 7), (SIMD3(1, 2, 3), 2), (SIMD3(250, 128, 114), 163),
-  ] as [(SIMD3<UInt8>, Int)]) func greysArePillows(colour: SIMD3<UInt8>, grey: Int) {
+  @Test(
+    arguments: [
+      (SIMD3<UInt8>(255, 0, 0), 76), (SIMD3(0, 255, 0), 150), (SIMD3(0, 0, 255), 29),
+      (SIMD3(12, 200, 77), 130),
+      (SIMD3(255, 255, 255), 255), (SIMD3(7, 7, 7), 7), (SIMD3(1, 2, 3), 2), (SIMD3(250, 128, 114), 163),
+    ] as [(SIMD3<UInt8>, Int)]) func greysArePillows(colour: SIMD3<UInt8>, grey: Int)
+  {
     let image = Image(height: 1, width: 1, red: colour.x, green: colour.y, blue: colour.z)
     #expect(image.grayscale().pixels == Array(repeating: UInt8(grey), count: 3))
   }
@@ -219,7 +231,9 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
   }
 
   @Test func otherNumbersOfChannelsAreRefused() throws {
-    let error = try #require(throws: RecipeError.self) { try Recipe(yaml: "model: {channels: 4}", source: "a") }
+    let error = try #require(throws: RecipeError.self) {
+      try Recipe(yaml: "model: {channels: 4}", source: "a")
+    }
     #expect(error.description.contains("must be 1 (luminance) or 3 (red, green, blue) for pictures, got 4"))
   }
 }

@@ -19,7 +19,8 @@ public struct Normalization: Hashable, Sendable {
   /// The same for pictures in greys, as one plane: mean and deviation are averaged over the channels.
   public var grayscale: Normalization {
     var result = Normalization(
-      mean: SIMD3(repeating: mean.sum() / 3), standardDeviation: SIMD3(repeating: standardDeviation.sum() / 3))
+      mean: SIMD3(repeating: mean.sum() / 3), standardDeviation: SIMD3(repeating: standardDeviation.sum() / 3)
+    )
     result.channels = 1
     return result
   }

@@ -29,7 +29,8 @@ extension Recipe {
       if let widths = model.widths { configuration.stages[index].width = widths[index] }
     }
     let built = architecture.makeModel(
-      configuration, head: .classifier(classes: classes), channels: model.channels, seed: seed, device: device)
+      configuration, head: .classifier(classes: classes), channels: model.channels, seed: seed, device: device
+    )
     built.store.mode.usesCheckpointing = model.checkpointing
     return built
   }
@@ -41,7 +42,8 @@ extension Recipe {
   /// - Throws: what ``Pretrained`` throws.
   func loadPretrained(into model: Backbones.Model) throws -> AdaptationReport? {
     guard let path = self.model.pretrained else { return nil }
-    return try Pretrained(contentsOf: URL(filePath: path), dictionary: self.model.pretrainedKey).load(into: model)
+    return try Pretrained(contentsOf: URL(filePath: path), dictionary: self.model.pretrainedKey).load(
+      into: model)
   }
 
   /// Freezes the parameters that the recipe's patterns name.
@@ -53,11 +55,13 @@ extension Recipe {
       let some = stride(from: 0, to: keys.count, by: max(1, keys.count / 6)).map { "`\(keys[$0])`" }
       throw RecipeError(
         "the recipe", key: "model.freeze", "has `\(pattern)`, which matches no parameter",
-        remedy: "`*` and `?` stand for any text and any character of keys such as \(some.joined(separator: ", "))")
+        remedy:
+          "`*` and `?` stand for any text and any character of keys such as \(some.joined(separator: ", "))")
     }
     if model.store.parameters.isEmpty {
       throw RecipeError(
-        "the recipe", key: "model.freeze", "leaves no parameter to train", remedy: "freeze less, such as all but the head")
+        "the recipe", key: "model.freeze", "leaves no parameter to train",
+        remedy: "freeze less, such as all but the head")
     }
   }
 }
