@@ -2,21 +2,18 @@ import Data
 import Foundation
 import Testing
 
+private let products = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  .deletingLastPathComponent().appending(path: "Examples/.build/release")
+
+private let areBuilt = ["classify", "features"].allSatisfy {
+  FileManager.default.isExecutableFile(atPath: products.appending(path: $0).path)
+}
+
 /// The programs of the package in Examples/, which `make examples` builds, as `make test` does before the tests.
-@Suite(.enabled(if: ExamplesTests.areBuilt, "the examples are not built: run `make examples`"))
+@Suite(.enabled(if: areBuilt, "the examples are not built: run `make examples`"))
 struct ExamplesTests {
-  private static let products = URL(filePath: #filePath).deletingLastPathComponent()
-    .deletingLastPathComponent()
-    .deletingLastPathComponent().appending(path: "Examples/.build/release")
-
-  private static var areBuilt: Bool {
-    ["classify", "features"].allSatisfy {
-      FileManager.default.isExecutableFile(atPath: products.appending(path: $0).path)
-    }
-  }
-
   private func run(_ example: String, _ arguments: String...) throws -> Tool.Result {
-    try Tool.start(arguments, Self.products.appending(path: example)).result()
+    try Tool.start(arguments, products.appending(path: example)).result()
   }
 
   /// A toy project and the checkpoint of a run in it.
