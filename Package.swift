@@ -1,16 +1,16 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// LibTorch (include/, lib/) is found through a git-ignored symbolic link, `.libtorch/torch`, which `make setup` makes.
-// A checkout that SwiftPM made for another package has none: there it is the one that GANGLION_LIBTORCH names, or else
-// the one that the last set-up of any clone left in the user's cache.
+// LibTorch is found through one git-ignored folder of symbolic links, `.libtorch/`, which `make setup` fills:
+// `.libtorch/torch` is the PyTorch package (include/, lib/), `.libtorch/nvidia` the wheels beside it, if any.
+// A checkout that SwiftPM made for a package depending on this one has none; the links in the user's cache, which the
+// set-up of any clone leaves there, serve it.
 let isDependency = Context.packageDirectory.contains("/checkouts/")
-let environment = Context.environment
-let cache = environment["XDG_CACHE_HOME"] ?? "\(environment["HOME"] ?? "")/.cache"
+let cache = Context.environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
 let libtorch =
   isDependency
-  ? environment["GANGLION_LIBTORCH"] ?? "\(cache)/ganglion/libtorch-2.11.0"
-  : "\(Context.packageDirectory)/.libtorch/torch"
+  ? "\(cache ?? "\(Context.environment["HOME"] ?? "")/.cache")/ganglion/libtorch-2.11.0"
+  : "\(Context.packageDirectory)/.libtorch"
 
 // Warnings are errors in every target of ours.
 let swift: [SwiftSetting] = [
@@ -25,15 +25,15 @@ let native = ["-O2", "-Wall", "-Wextra", "-Werror"]
 
 // Torch's headers are system headers (their warnings are not ours), hence -isystem through unsafe flags.
 let torchHeaders = [
-  "-isystem", "\(libtorch)/include",
-  "-isystem", "\(libtorch)/include/torch/csrc/api/include",
+  "-isystem", "\(libtorch)/torch/include",
+  "-isystem", "\(libtorch)/torch/include/torch/csrc/api/include",
 ]
 
 // The run-time path lets the built binaries find LibTorch without LD_LIBRARY_PATH.
 let torchLibraries: [LinkerSetting] = [
   .unsafeFlags([
-    "-L\(libtorch)/lib",
-    "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib",
+    "-L\(libtorch)/torch/lib",
+    "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/torch/lib",
   ]),
   .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("m", .when(platforms: [.linux])),
 ]
