@@ -118,10 +118,10 @@ extension Adaptation {
 }
 
 extension PositionGrid {
-  /// The table `[…, tokens, C]` on this grid; `nil` if the given one has no square of positions.
+  /// The table `[…, tokens, C]` on this grid; `nil` if the given one is no single square of positions.
   fileprivate func resized(_ table: Tensor) -> Tensor? {
     let (tokens, C) = (table.size(-2), table.size(-1))
-    guard let side = squareRoot(tokens - extraCount), side > 0 else { return nil }
+    guard table.count == tokens * C, let side = squareRoot(tokens - extraCount), side > 0 else { return nil }
     let rows = table.reshape(tokens, C)
     let given = extraRange(positions: side * side)
     let positions = concatenate([rows[0..<given.lowerBound], rows[given.upperBound..<tokens]], along: 0)

@@ -117,6 +117,7 @@ private let adaptations = try? Fixture("adaptations", in: .module)
     (.relativePositions(height: 3, width: 3), [25, 2], [9, 3]),
     (.positions(PositionGrid(height: 3, width: 3, extra: .leading(1))), [1, 10, 2], [1, 4, 2]),
     (.positions(PositionGrid(height: 3, width: 3)), [1, 9, 2], [9, 2]),
+    (.positions(PositionGrid(height: 3, width: 3)), [2, 9, 2], [2, 4, 2]),
     (.map, [2, 4, 4], [3, 4, 5]), (.imageChannels, [2, 1, 3, 3], [2, 0, 3, 3]), (.classes, [2, 4], [3, 5]),
   ]) func shapesThatARuleDoesNotKnowAreRefused(rule: Adaptation, shape: [Int], given: [Int]) {
     let store = ParameterStore()
