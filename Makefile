@@ -2,16 +2,18 @@
 # One build serves the tool and the tests: optimized, as whole models are slow to test otherwise, and with
 # -enable-testing, so that tests see internal declarations.
 release := -c release -Xswiftc -enable-testing
+formatted := Sources Tests Package.swift Examples/Sources Examples/Package.swift
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test lint format docs clean
+.PHONY: help setup build demo test examples lint format docs clean
 
 help:
 	@echo 'make demo     train, evaluate and predict with a small model on the built-in samples'
-	@echo 'make test     lint, build, check the reference for warnings and run every test'
+	@echo 'make test     lint, build with examples, check the reference for warnings and run every test'
 	@echo 'make setup    install what is missing, find or download LibTorch'
 	@echo 'make build    build the tool: .build/release/ganglion'
+	@echo 'make examples build the programs of Examples/, a package that depends on this one'
 	@echo 'make lint     check the format, changing nothing'
 	@echo 'make format   rewrite the sources in the format'
 	@echo 'make docs     write the reference of the public API to .build/documentation'
@@ -26,19 +28,23 @@ build: setup
 demo: build
 	@Scripts/demo
 
-test: setup lint
+test: setup lint examples
 	@swift build --build-tests $(release)
 	@Scripts/docs
 	@OMP_WAIT_POLICY=passive swift test --skip-build $(release)
 
+# A build of its own, as any user's: another root in .build would remove what this package alone depends on.
+examples: setup
+	@swift build -c release --package-path Examples
+
 lint:
-	@swift format lint --strict --recursive Sources Tests Package.swift
+	@swift format lint --strict --recursive $(formatted)
 
 format:
-	@swift format --in-place --recursive Sources Tests Package.swift
+	@swift format --in-place --recursive $(formatted)
 
 docs: build
 	@Scripts/docs
 
 clean:
-	@rm -rf .build
+	@rm -rf .build Examples/.build

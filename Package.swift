@@ -3,7 +3,14 @@ import PackageDescription
 
 // LibTorch is found through one git-ignored folder of symbolic links, `.libtorch/`, which `make setup` fills:
 // `.libtorch/torch` is the PyTorch package (include/, lib/), `.libtorch/nvidia` the wheels beside it, if any.
-let libtorch = "\(Context.packageDirectory)/.libtorch"
+// A checkout that SwiftPM made for a package depending on this one has none; the links in the user's cache, which the
+// set-up of any clone leaves there, serve it.
+let isDependency = Context.packageDirectory.contains("/checkouts/")
+let cache = Context.environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+let libtorch =
+  isDependency
+  ? "\(cache ?? "\(Context.environment["HOME"] ?? "")/.cache")/ganglion/libtorch-2.11.0"
+  : "\(Context.packageDirectory)/.libtorch"
 
 // Warnings are errors in every target of ours.
 let swift: [SwiftSetting] = [

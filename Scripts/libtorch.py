@@ -355,11 +355,18 @@ def unpack(wheels, folder):
 
 
 def link(engine):
-    """Points .libtorch/ at the engine."""
-    LINKS.mkdir(exist_ok=True)
+    """Points .libtorch/ at the engine, and the cache's links, with which checkouts made by SwiftPM are built."""
+    fill(LINKS, engine)
+    # Only packages that depend on this one need these, so a cache that cannot be written is no failure.
+    with contextlib.suppress(OSError):
+        fill(user_cache() / f"libtorch-{VERSION}", engine)
+
+
+def fill(links, engine):
+    links.mkdir(parents=True, exist_ok=True)
     nvidia = engine.folder.parent / "nvidia"
-    replace_link(LINKS / "torch", engine.folder)
-    replace_link(LINKS / "nvidia", nvidia if nvidia.is_dir() else None)
+    replace_link(links / "torch", engine.folder)
+    replace_link(links / "nvidia", nvidia if nvidia.is_dir() else None)
 
 
 def replace_link(path, destination):

@@ -13,7 +13,8 @@ public struct FeatureInfo: Hashable, Sendable {
 
 /// A network from images to logits that also gives its feature maps.
 ///
-/// Letters: B batch, C channels, H height, W width in pixels.
+/// Letters: B batch, C channels, H height, W width in pixels. Images have 3 channels unless the model was built for
+/// others.
 public protocol Backbone: Layer {
   /// One entry for each map of ``features(of:)``, from fine to coarse.
   var featureInfo: [FeatureInfo] { get }

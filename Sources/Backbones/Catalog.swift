@@ -162,12 +162,16 @@ public struct Model {
     }
   }
 
+  /// The number of image channels.
+  public var channels: Int {
+    store.entries.first { $0.adaptation == .imageChannels }?.tensor.size(1) ?? 3
+  }
+
   /// Multiply-adds for one image of that size in pixels, by region: `stem`, `stage1`, …, `head`.
   ///
   /// Convolutions, linear layers and attention products, and 9 L D N + L D for each scan.
   public func multiplyAdds(height: Int, width: Int) -> [String: Int] {
-    let channels = 3
-    return OperationCounter.count {
+    OperationCounter.count {
       withoutGradients {
         _ = backbone(.zeros([1, channels, height, width], dtype: store.dtype, device: store.device))
       }

@@ -181,6 +181,7 @@ public struct SparX: Backbone {
         activation: activation)
     }
     let first = conv(0, configuration.channels, width / 2, stride: 2, .gelu)
+    scope[0].adapts("weight", as: .imageChannels)
     switch configuration.stem {
     case .twoConvolutions:
       return [first, conv(3, width / 2, width, stride: 2, nil)]
@@ -367,7 +368,7 @@ struct SparXClassifier: Layer {
 
   init(_ scope: Scope, _ width: Int, classes: Int) {
     norm = GroupNorm(scope[0], width)
-    linear = Linear(scope[3], width, classes)
+    linear = .classifier(scope[3], width, classes: classes)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor { linear(norm(x).mean(2, 3)) }

@@ -1,7 +1,7 @@
 // What the C++ files share: handles as references, and the guard around every entry.
 #pragma once
 #if !__has_include(<ATen/core/Tensor.h>)
-#error "LibTorch was not found under .libtorch/: run `make setup` first"
+#error "LibTorch was not found: run Scripts/setup of Ganglion first (Examples/README.md says how a package depends on it)"
 #endif
 #include <ATen/core/Tensor.h>
 

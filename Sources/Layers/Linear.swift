@@ -32,6 +32,14 @@ public struct Linear: Layer {
       ? .prepared(PackedLinear(weight, bias: bias)) : .plain(weight: weight, bias: bias)
   }
 
+  /// The layer that ends a classifier, `[B, inputs]` to logits `[B, classes]`; it is replaced when a checkpoint has
+  /// another number of classes.
+  public static func classifier(_ scope: Scope, _ inputs: Int, classes: Int) -> Linear {
+    let linear = Linear(scope, inputs, classes)
+    for name in ["weight", "bias"] { scope.adapts(name, as: .classes) }
+    return linear
+  }
+
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch form {
     case .plain(let weight, let bias): x.linear(weight, bias: bias)

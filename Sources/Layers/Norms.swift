@@ -3,7 +3,7 @@ public import Torch
 /// Batch normalisation of `[B, C, H, W]`: batch statistics in training, running ones otherwise.
 ///
 /// Ioffe & Szegedy (1502.03167). When a checkpointed forward pass is repeated, the running statistics stay as the
-/// first pass left them.
+/// first pass left them. With weight and bias frozen it behaves in training as it does otherwise.
 public struct BatchNorm2d: Layer {
   /// `[C]`.
   public let weight: Tensor
@@ -37,11 +37,12 @@ public struct BatchNorm2d: Layer {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    let isRepeated = Recomputation.isActive && mode.isTraining
-    if mode.isTraining && !isRepeated { withoutGradients { batches.add(Tensor(1)) } }
+    let isTraining = mode.isTraining && (weight.requiresGradient || bias.requiresGradient)
+    let isRepeated = Recomputation.isActive && isTraining
+    if isTraining && !isRepeated { withoutGradients { batches.add(Tensor(1)) } }
     return x.batchNorm(
       weight: weight, bias: bias, runningMean: isRepeated ? nil : runningMean,
-      runningVariance: isRepeated ? nil : runningVariance, training: mode.isTraining, momentum: momentum,
+      runningVariance: isRepeated ? nil : runningVariance, training: isTraining, momentum: momentum,
       epsilon: epsilon)
   }
 }

@@ -83,7 +83,7 @@ extension ParameterStore {
       misshaped: plan.misshaped.map(\.key))
   }
 
-  private func match(_ tensors: [String: Tensor]) -> (
+  func match(_ tensors: [String: Tensor]) -> (
     matched: [Entry], missing: [String], unexpected: [String],
     misshaped: [(key: String, expected: [Int], got: [Int])]
   ) {
@@ -105,7 +105,7 @@ extension ParameterStore {
     return (matched, missing, unexpected, misshaped)
   }
 
-  private func assign(_ matched: [Entry], _ tensors: [String: Tensor]) {
+  func assign(_ matched: [Entry], _ tensors: [String: Tensor]) {
     withoutGradients {
       for entry in matched {
         if let tensor = tensors[entry.key] { entry.tensor.copy(from: tensor) }

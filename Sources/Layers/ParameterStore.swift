@@ -1,5 +1,11 @@
 public import Torch
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// All parameters and buffers of one model, by their published keys, in order of declaration.
 ///
 /// Layers are values that hold handles into the store; the store is what is saved, loaded, counted and stepped.
@@ -8,6 +14,8 @@ public final class ParameterStore {
   public enum Kind: Hashable, Sendable {
     /// Trained by gradients.
     case parameter
+    /// A parameter that ``ParameterStore/freeze(_:)`` keeps as it is.
+    case frozen
     /// Kept with the model but not trained, such as running statistics.
     case buffer
   }
@@ -19,9 +27,11 @@ public final class ParameterStore {
     /// The handle that the layers share.
     public let tensor: Tensor
     /// Trained or kept.
-    public let kind: Kind
+    public fileprivate(set) var kind: Kind
     /// `false` for a deliberate exception from the recipe's weight decay.
     public let decays: Bool
+    /// How it takes values of another shape; `nil` for not at all.
+    public fileprivate(set) var adaptation: Adaptation?
     fileprivate let path: [String]
   }
 
@@ -76,7 +86,14 @@ public final class ParameterStore {
   public var parameters: [Tensor] { entries.filter { $0.kind == .parameter }.map(\.tensor) }
 
   /// The number of trained scalars.
-  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+  public var parameterCount: Int { count(.parameter) }
+
+  /// The number of scalars of frozen parameters.
+  public var frozenCount: Int { count(.frozen) }
+
+  private func count(_ kind: Kind) -> Int {
+    entries.reduce(0) { $0 + ($1.kind == kind ? $1.tensor.count : 0) }
+  }
 
   /// The trained tensors inside `scope`.
   public func parameters(in scope: Scope) -> [Tensor] {
@@ -86,6 +103,31 @@ public final class ParameterStore {
   /// Forgets all gradients.
   public func clearGradients() {
     for parameter in parameters { parameter.gradient = nil }
+  }
+
+  /// Stops the training of the parameters whose keys match a pattern, for example `layers.0.*`.
+  ///
+  /// They need no gradient, are not among ``parameters`` and so get no optimizer's state and no weight decay. A
+  /// batch normalisation that is frozen as a whole normalises by its running statistics and leaves them alone.
+  ///
+  /// - Parameter pattern: a key in which `*` stands for any text, dots included, and `?` for one character.
+  /// - Returns: the keys that match, those that were frozen before included.
+  @discardableResult
+  public func freeze(_ pattern: String) -> [String] {
+    let found = entries.indices.filter {
+      entries[$0].kind != .buffer && fnmatch(pattern, entries[$0].key, 0) == 0
+    }
+    for index in found {
+      entries[index].kind = .frozen
+      entries[index].tensor.requiringGradient(false).gradient = nil
+    }
+    return found.map { entries[$0].key }
+  }
+
+  fileprivate func adapt(_ key: String, as adaptation: Adaptation) {
+    if source != nil { return }
+    guard let index = indices[key] else { fatalError("the parameter key `\(key)` is not declared") }
+    entries[index].adaptation = adaptation
   }
 
   func declare(
@@ -104,7 +146,7 @@ public final class ParameterStore {
       device: device)
     if kind == .parameter { tensor.requiringGradient() }
     indices[key] = entries.count
-    entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, path: path))
+    entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, adaptation: nil, path: path))
     return tensor
   }
 }
@@ -144,6 +186,53 @@ public struct Scope {
     _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool = true
   ) -> Tensor {
     store.declare(path + [name], shape, initializer, kind: .parameter, dtype: nil, decays: decays)
+  }
+
+  /// Says how the parameter `name` declared here takes a value of another shape from a related model's checkpoint.
+  ///
+  /// - Parameters:
+  ///   - name: the last component of its key; one that is not declared traps.
+  ///   - adaptation: what its sizes mean.
+  public func adapts(_ name: String, as adaptation: Adaptation) {
+    store.adapt((path + [name]).joined(separator: "."), as: adaptation)
+  }
+
+  /// Creates a trained table of positions `[1, tokens, C]` here, which is resized when a checkpoint has another grid.
+  ///
+  /// - Parameters:
+  ///   - name: the last component of the key; declaring a key twice traps.
+  ///   - grid: the positions and other tokens.
+  ///   - channels: C.
+  ///   - initializer: how it starts.
+  ///   - decays: `false` for a deliberate exception from the recipe's weight decay.
+  /// - Returns: the handle, to be kept by the layer.
+  public func positionTable(
+    _ name: String, _ grid: PositionGrid, channels: Int,
+    _ initializer: Initializer = .truncatedNormal(deviation: 0.02), decays: Bool = true
+  ) -> Tensor {
+    let table = parameter(name, [1, grid.tokenCount, channels], initializer, decays: decays)
+    adapts(name, as: .positions(grid))
+    return table
+  }
+
+  /// Creates a trained Swin bias `[(2h-1)(2w-1), heads]` of a window here, which is resized when a checkpoint has
+  /// another window.
+  ///
+  /// - Parameters:
+  ///   - name: the last component of the key; declaring a key twice traps.
+  ///   - height: rows of the window.
+  ///   - width: positions of a row.
+  ///   - heads: the attention's heads.
+  ///   - initializer: how it starts.
+  ///   - decays: `false` for a deliberate exception from the recipe's weight decay.
+  /// - Returns: the handle, to be kept by the layer.
+  public func relativePositionTable(
+    _ name: String, height: Int, width: Int, heads: Int,
+    _ initializer: Initializer = .truncatedNormal(deviation: 0.02), decays: Bool = true
+  ) -> Tensor {
+    let table = parameter(name, [(2 * height - 1) * (2 * width - 1), heads], initializer, decays: decays)
+    adapts(name, as: .relativePositions(height: height, width: width))
+    return table
   }
 
   /// Creates a tensor here that is saved but not trained.

@@ -71,7 +71,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     let folder = try ImageFolder(root: isFolder(val) ? val : root)
     try requireSameClasses(
       folder.classNames, of: folder.root.path(percentEncoded: false), checkpoint.classNames)
-    return folder
+    return folder.naming(checkpoint.classNames)
   }
 }
 

@@ -63,7 +63,7 @@ struct PredictCommand: AsyncParsableCommand {
       do {
         let image = try Image(contentsOf: picture)
         let prediction = Prediction(
-          file: picture.path(percentEncoded: false), classes: try classifier.classes(of: image, topK))
+          file: picture.path(percentEncoded: false), classes: try classifier.classes(of: image, top: topK))
         if json { try outputJSON(prediction) } else { output(prediction.text) }
       } catch let error as ImageError {
         say("\(error)")

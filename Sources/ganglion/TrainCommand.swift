@@ -20,6 +20,14 @@ struct TrainCommand: AsyncParsableCommand {
         ganglion train --recipe Recipes/demo.yaml --output runs/demo
         ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
         ganglion train --resume --output runs/demo
+        ganglion train --recipe Recipes/digits-transfer.yaml --data digits --pretrained runs/demo/best.safetensors
+
+      --pretrained starts from another run's weights or an author's. They must fit key by key, but for the head, which \
+      is replaced if the number of classes differs, tables of positions, which are resized, and the first \
+      convolution, which is adapted to --channels.
+
+      --freeze keeps parameters as they are. In its pattern * stands for any text, dots included, and ? for one \
+      character of a key such as layers.0.blocks.0.norm.weight; `ganglion inspect` lists a checkpoint's keys.
       """)
 
   @Option(help: ArgumentHelp("The recipe; with --resume the run's own by default.", valueName: "file"))
@@ -51,6 +59,22 @@ struct TrainCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Threads that read pictures (workers).", valueName: "count"))
   var workers: Int?
 
+  @Option(help: ArgumentHelp("The weights to start from (model.pretrained).", valueName: "file"))
+  var pretrained: String?
+
+  @Option(
+    help: ArgumentHelp("Classes, if more than the data have (model.classes).", valueName: "count"))
+  var classes: Int?
+
+  @Option(
+    help: ArgumentHelp("1 to see pictures in greys, 3 in colours (model.channels).", valueName: "count"))
+  var channels: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Parameters that are not trained (model.freeze); may be repeated.", valueName: "pattern"))
+  var freeze: [String] = []
+
   @Option(
     help: ArgumentHelp(
       "Any field of the recipe, such as mixing.mixup=0.8; may be repeated.", valueName: "key=value"))
@@ -78,20 +102,23 @@ struct TrainCommand: AsyncParsableCommand {
     engine.start(recipe: recipe.threads)
     let data = try recipe.makeData()
     let checkpoint = try existing.map { try Checkpoint(contentsOf: $0.last) }
-    let trainer: Trainer
+    // Before the folder is made, so that weights that do not fit leave nothing behind.
+    let trainer = try Trainer(recipe, data: data, resuming: checkpoint)
     let folder: RunFolder
-    if let existing, let checkpoint {
+    if let existing {
       folder = existing
-      trainer = Trainer(recipe, data: data, folder: folder)
-      try trainer.restore(checkpoint)
       say("resuming \(folder.path) at epoch \(trainer.progress.epoch + 1), step \(trainer.progress.step)")
     } else {
       folder = try output.map { try .fresh(location($0)) } ?? .numbered(in: location("runs"))
-      trainer = Trainer(recipe, data: data, folder: folder)
       try folder.write(recipe, samples: recipe.data.kind == .embedded ? 20 : 0)
     }
+    trainer.folder = folder
+    if let start = trainer.start { say("\(start)") }
+    let store = trainer.model.store
     say(
-      "\(recipe.model.name), \(trainer.model.store.parameterCount) parameters; \(data.training.count) training and "
+      "\(recipe.model.name), \(store.parameterCount) parameters"
+        + (store.frozenCount > 0 ? " trained and \(store.frozenCount) frozen" : "")
+        + "; \(data.training.count) training and "
         + "\(data.validation.count) validation images of \(data.classNames.count) classes; run folder \(folder.path)"
     )
     trainer.observers = [
@@ -115,6 +142,9 @@ struct TrainCommand: AsyncParsableCommand {
     let given: [(key: String, value: String?)] = [
       ("data.path", data.map(quoted)), ("epochs", epochs.map(String.init)),
       ("batch_size", batchSize.map(String.init)), ("optimizer.learning_rate", learningRate.map { "\($0)" }),
+      ("model.pretrained", pretrained.map(quoted)), ("model.classes", classes.map(String.init)),
+      ("model.channels", channels.map(String.init)),
+      ("model.freeze", freeze.isEmpty ? nil : "[" + freeze.map(quoted).joined(separator: ", ") + "]"),
       ("seed", seed.map(String.init)), ("workers", workers.map(String.init)),
       ("threads", engine.threads.map(String.init)),
     ]
@@ -129,8 +159,8 @@ struct TrainCommand: AsyncParsableCommand {
     return try Recipe(contentsOf: file, overrides: overrides)
   }
 
-  /// A path as a YAML text, whatever characters it has.
-  private func quoted(_ path: String) -> String {
-    "'" + path.replacing("'", with: "''") + "'"
+  /// A text in YAML, whatever characters it has.
+  private func quoted(_ text: String) -> String {
+    "'" + text.replacing("'", with: "''") + "'"
   }
 }

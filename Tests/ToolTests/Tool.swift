@@ -28,7 +28,14 @@ enum Tool {
     }
   }
 
-  static func start(_ arguments: [String]) throws -> Running {
+  private static var ganglion: URL {
+    get throws {
+      try #require(Bundle.main.executableURL).deletingLastPathComponent().appending(path: "ganglion")
+    }
+  }
+
+  /// Starts a program, `ganglion` if no other is named.
+  static func start(_ arguments: [String], _ program: URL? = nil) throws -> Running {
     let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-tool-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
     func file(_ name: String) throws -> FileHandle {
@@ -37,8 +44,7 @@ enum Tool {
       return try FileHandle(forWritingTo: url)
     }
     let process = Process()
-    process.executableURL = try #require(Bundle.main.executableURL).deletingLastPathComponent()
-      .appending(path: "ganglion")
+    process.executableURL = try program ?? ganglion
     process.arguments = arguments
     // Tests share the cores: threads that wait actively would starve each other.
     process.environment = ProcessInfo.processInfo.environment.merging(["OMP_WAIT_POLICY": "passive"]) { $1 }

@@ -183,7 +183,8 @@ import Testing
   @Test(arguments: [
     (
       "train",
-      "--batch-size --data --epochs --help --learning-rate --output --recipe --resume --seed --set --threads --workers"
+      "--batch-size --channels --classes --data --epochs --freeze --help --learning-rate --output --pretrained --recipe "
+        + "--resume --seed --set --threads --workers"
     ),
     ("evaluate", "--batch-size --checkpoint --data --help --json --threads --workers"),
     ("predict", "--checkpoint --help --json --model --random-weights --threads --top-k"),

@@ -108,7 +108,9 @@ import Training
     #expect(keys == ["data.augmentation.shift", "optimizer.weight_decay"])
   }
 
-  @Test(arguments: ["demo", "digits"]) func theRecipesOfThisRepositoryAreRead(name: String) throws {
+  @Test(arguments: ["demo", "digits", "digits-transfer"]) func theRecipesOfThisRepositoryAreRead(name: String)
+    throws
+  {
     let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     _ = try Recipe(contentsOf: root.appending(path: "Recipes/\(name).yaml"))

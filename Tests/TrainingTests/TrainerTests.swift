@@ -108,12 +108,12 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
   @Test(arguments: [2, 4, 5]) func aStoppedRunGoesOnToTheSameNumbers(stop: Int) async throws {
     let recipe = tinyRecipe()
     let data = try recipe.makeData()
-    let whole = Trainer(recipe, data: data)
+    let whole = try Trainer(recipe, data: data)
     let expected = try await whole.recorded()
     try await inScratch { url in
       let folder = RunFolder(url: url)
       let before = try await Trainer(recipe, data: data, folder: folder).recorded(stoppingAfter: stop)
-      let after = Trainer(recipe, data: data, folder: folder)
+      let after = try Trainer(recipe, data: data, folder: folder)
       try after.restore(Checkpoint(contentsOf: folder.last))
       #expect(after.progress.step == stop)
       let rest = try await after.recorded()
@@ -148,7 +148,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
         $0.epochs = 1
         $0.optimizer.weightDecay = 0.3
       }
-      let trainer = Trainer(other, data: try other.makeData(), folder: folder)
+      let trainer = try Trainer(other, data: try other.makeData(), folder: folder)
       let error = try #require(throws: TrainingError.self) {
         try trainer.restore(Checkpoint(contentsOf: folder.last))
       }
@@ -164,7 +164,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
     let recipe = tinyRecipe()
     try await inScratch { url in
       let folder = RunFolder(url: url)
-      let trainer = Trainer(recipe, data: try recipe.makeData(), folder: folder)
+      let trainer = try Trainer(recipe, data: try recipe.makeData(), folder: folder)
       _ = try await trainer.run { trainer.progress.step < 2 }
       let saved = try Foundation.Data(contentsOf: folder.last)
       try #require(trainer.model.store["classifier.3.weight"]).tensor.detached().fill(.nan)
@@ -186,7 +186,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
     }
     try await inScratch { url in
       let folder = RunFolder(url: url)
-      let trainer = Trainer(recipe, data: try recipe.makeData(), folder: folder)
+      let trainer = try Trainer(recipe, data: try recipe.makeData(), folder: folder)
       var saved: [Int?] = []
       _ = try await trainer.run {
         saved.append(try? Checkpoint(contentsOf: folder.last).progress.step)

@@ -19,6 +19,18 @@ extension Image {
     blended(by: factor) { $0 }
   }
 
+  /// The picture in greys: each pixel's luma in all three channels, which are those of Pillow's mode `L`.
+  public func grayscale() -> Image {
+    var result = self
+    result.pixels.withUnsafeMutableBufferPointer { samples in
+      for offset in stride(from: 0, to: samples.count, by: 3) {
+        let gray = luma(red: samples[offset], green: samples[offset + 1], blue: samples[offset + 2])
+        for channel in offset..<(offset + 3) { samples[channel] = UInt8(gray) }
+      }
+    }
+    return result
+  }
+
   /// Moves every sample away from (`factor` > 1) or towards a grey that depends on the pixel's luma.
   ///
   /// Rounds towards zero as Pillow's `Image.blend`, so that the results equal its `ImageEnhance`.

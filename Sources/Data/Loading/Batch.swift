@@ -1,6 +1,6 @@
 /// Samples ready for the network, as plain numbers that may cross threads.
 public struct Batch: Hashable, Sendable {
-  /// Normalised pixels `[count, 3, height, width]`.
+  /// Normalised pixels `[count, channels, height, width]`.
   public let pixels: [Float]
   /// Class labels `[count]`.
   public let labels: [Int64]
@@ -13,6 +13,8 @@ public struct Batch: Hashable, Sendable {
 
   /// The number of samples.
   public var count: Int { indices.count }
+  /// Numbers of a pixel: 3 for colours, 1 for greys.
+  public var channels: Int { pixels.count / max(1, count * height * width) }
   /// The sizes of ``pixels``.
-  public var shape: [Int] { [count, 3, height, width] }
+  public var shape: [Int] { [count, channels, height, width] }
 }

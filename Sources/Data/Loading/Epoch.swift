@@ -38,6 +38,7 @@ public struct Epoch: Sendable {
     var labels: [Int64] = []
     var pixels: [Float] = []
     var (height, width) = (0, 0)
+    let channels = loader.preprocessing.normalization.channels
     for (position, sampleIndex) in indices.enumerated() {
       try Task.checkCancellation()
       let sample = try loader.dataset.sample(at: sampleIndex)
@@ -47,7 +48,7 @@ public struct Epoch: Sendable {
       let image = loader.preprocessing.transformed(sample.image, using: &random)
       if position == 0 {
         (height, width) = (image.height, image.width)
-        pixels = [Float](repeating: 0, count: indices.count * 3 * height * width)
+        pixels = [Float](repeating: 0, count: indices.count * channels * height * width)
       } else if (image.height, image.width) != (height, width) {
         throw DatasetError.unequalSizes(
           index: sampleIndex, height: image.height, width: image.width, expectedHeight: height,
@@ -55,8 +56,8 @@ public struct Epoch: Sendable {
       }
       labels.append(Int64(sample.label))
       pixels.withUnsafeMutableBufferPointer { pixels in
-        let start = position * 3 * height * width
-        let planes = UnsafeMutableBufferPointer(rebasing: pixels[start..<(start + 3 * height * width)])
+        let size = channels * height * width
+        let planes = UnsafeMutableBufferPointer(rebasing: pixels[(position * size)..<((position + 1) * size)])
         loader.preprocessing.write(image, to: planes, using: &random)
       }
     }

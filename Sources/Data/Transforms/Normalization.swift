@@ -4,6 +4,8 @@ public struct Normalization: Hashable, Sendable {
   public var mean: SIMD3<Float>
   /// The standard deviations of red, green and blue, on the scale of 0 to 1.
   public var standardDeviation: SIMD3<Float>
+  /// The number of planes: 3 for colours, 1 for the first channel alone, which suits pictures in greys.
+  public private(set) var channels = 3
 
   /// Normalises by a mean and a positive standard deviation per channel.
   public init(mean: SIMD3<Float>, standardDeviation: SIMD3<Float>) {
@@ -14,6 +16,15 @@ public struct Normalization: Hashable, Sendable {
     self.standardDeviation = standardDeviation
   }
 
+  /// The same for pictures in greys, as one plane: mean and deviation are averaged over the channels.
+  public var grayscale: Normalization {
+    var result = Normalization(
+      mean: SIMD3(repeating: mean.sum() / 3), standardDeviation: SIMD3(repeating: standardDeviation.sum() / 3)
+    )
+    result.channels = 1
+    return result
+  }
+
   /// The statistics of ImageNet's training set, with which the published backbones were trained.
   public static let imageNet = Normalization(
     mean: SIMD3(0.485, 0.456, 0.406), standardDeviation: SIMD3(0.229, 0.224, 0.225))
@@ -22,19 +33,20 @@ public struct Normalization: Hashable, Sendable {
   public static let symmetric = Normalization(
     mean: SIMD3(repeating: 0.5), standardDeviation: SIMD3(repeating: 0.5))
 
-  /// The planes `[3, height, width]` of a picture.
+  /// The planes `[channels, height, width]` of a picture.
   public func callAsFunction(_ image: Image) -> [Float] {
-    [Float](unsafeUninitializedCapacity: image.pixels.count) { planes, count in
+    let size = channels * image.height * image.width
+    return [Float](unsafeUninitializedCapacity: size) { planes, count in
       write(image, to: planes)
-      count = image.pixels.count
+      count = size
     }
   }
 
-  /// Writes the planes `[3, height, width]` of a picture; `planes` has exactly that many elements.
+  /// Writes the planes `[channels, height, width]` of a picture; `planes` has exactly that many elements.
   func write(_ image: Image, to planes: UnsafeMutableBufferPointer<Float>) {
     let area = image.height * image.width
     image.pixels.withUnsafeBufferPointer { samples in
-      for channel in 0..<3 {
+      for channel in 0..<channels {
         let (mean, deviation) = (mean[channel], standardDeviation[channel])
         for pixel in 0..<area {
           planes[channel * area + pixel] = (Float(samples[pixel * 3 + channel]) / 255 - mean) / deviation

@@ -45,7 +45,7 @@ public struct Preprocessing: Sendable {
     transforms.reduce(image) { image, transform in transform(image, using: &random) }
   }
 
-  /// Writes the planes `[3, height, width]` of a transformed picture; `planes` has exactly that many elements.
+  /// Writes the planes `[channels, height, width]` of a transformed picture; `planes` has exactly that many elements.
   func write(
     _ transformed: Image, to planes: UnsafeMutableBufferPointer<Float>, using random: inout CounterRandom
   ) {

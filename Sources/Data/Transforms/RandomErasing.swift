@@ -26,12 +26,12 @@ public struct RandomErasing: Hashable, Sendable {
     self.aspectRatio = aspectRatio
   }
 
-  /// Changes planes `[3, height, width]` in place.
+  /// Changes planes `[channels, height, width]` in place.
   public func callAsFunction(
     _ planes: UnsafeMutableBufferPointer<Float>, height: Int, width: Int, using random: inout CounterRandom
   ) {
     guard let rectangle = rectangle(height: height, width: width, using: &random) else { return }
-    for channel in 0..<3 {
+    for channel in 0..<(planes.count / (height * width)) {
       for row in rectangle.top..<rectangle.bottom {
         let start = (channel * height + row) * width
         for column in rectangle.left..<rectangle.right {

@@ -9,43 +9,57 @@ public struct InputPreparation: Codable, Hashable, Sendable {
   public var cropFraction: Double
   /// The filter of the resizing.
   public var interpolation: ResizeFilter
-  /// The means of red, green and blue in 0...1, subtracted.
+  /// The means of red, green and blue in 0...1, subtracted; a single one for pictures in greys.
   public var mean: [Float]
-  /// The standard deviations of red, green and blue in 0...1, divided by.
+  /// The standard deviations of red, green and blue in 0...1, divided by; a single one for pictures in greys.
   public var deviation: [Float]
+
+  /// The numbers that a pixel becomes: 3 for colours, 1 for greys.
+  public var channels: Int { mean.count }
 
   /// What evaluation does to pictures.
   public var evaluation: Preprocessing {
-    .evaluation(
+    var preprocessing = Preprocessing.evaluation(
       size: imageSize, cropFraction: cropFraction, filter: interpolation, normalization: normalization)
+    preprocessing.transforms = toColors + preprocessing.transforms
+    return preprocessing
   }
 
-  /// A picture's input `[3, imageSize, imageSize]`.
+  /// What turns a picture into the colours that the model sees, before all else.
+  var toColors: [any Transform] { channels == 1 ? [Grayscale()] : [] }
+
+  /// A picture's input `[channels, imageSize, imageSize]`.
   public func planes(of image: Image) -> [Float] {
     var unused = CounterRandom(seed: 0)
     return normalization(evaluation.transformed(image, using: &unused))
   }
 
   var normalization: Normalization {
-    Normalization(mean: SIMD3(mean), standardDeviation: SIMD3(deviation))
+    if channels == 3 { return Normalization(mean: SIMD3(mean), standardDeviation: SIMD3(deviation)) }
+    return Normalization(
+      mean: SIMD3(repeating: mean[0]), standardDeviation: SIMD3(repeating: deviation[0])
+    ).grayscale
   }
 
   /// Whether the numbers can be used, which a stranger's file does not promise.
   var isValid: Bool {
-    imageSize >= 1 && imageSize <= 1 << 14 && cropFraction > 0 && cropFraction <= 1 && mean.count == 3
-      && deviation.count == 3 && deviation.allSatisfy { $0 > 0 }
+    imageSize >= 1 && imageSize <= 1 << 14 && cropFraction > 0 && cropFraction <= 1
+      && [1, 3].contains(mean.count) && deviation.count == mean.count && deviation.allSatisfy { $0 > 0 }
   }
 }
 
 extension Recipe {
   /// How pictures become inputs in evaluation.
   public var inputPreparation: InputPreparation {
-    let statistics: Normalization =
+    var statistics: Normalization =
       switch data.normalization {
       case .imagenet: .imageNet
       case .symmetric: .symmetric
       }
-    func list(_ vector: SIMD3<Float>) -> [Float] { [vector.x, vector.y, vector.z] }
+    if model.channels == 1 { statistics = statistics.grayscale }
+    func list(_ vector: SIMD3<Float>) -> [Float] {
+      Array([vector.x, vector.y, vector.z].prefix(statistics.channels))
+    }
     return InputPreparation(
       imageSize: data.imageSize, cropFraction: data.cropFraction, interpolation: filter,
       mean: list(statistics.mean), deviation: list(statistics.standardDeviation))
@@ -63,6 +77,7 @@ extension Recipe {
       transforms.append(
         RandomPaddedCrop(height: input.imageSize, width: input.imageSize, padding: augmentation.shift))
     case .resized:
+      transforms = input.toColors
       transforms.append(
         RandomResizedCrop(
           height: input.imageSize, width: input.imageSize,

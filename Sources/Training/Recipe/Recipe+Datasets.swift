@@ -19,9 +19,22 @@ extension Recipe {
   public func makeData() throws -> TrainingData {
     let (training, validation) = try bases()
     let budget = data.cacheMegabytes << 20
-    return TrainingData(
-      training: CachedDataset(training, byteBudget: budget),
-      validation: CachedDataset(validation, byteBudget: budget), classNames: training.classNames)
+    let names = try classNames(with: training.classNames)
+    func kept(_ samples: any Dataset) -> any Dataset {
+      CachedDataset(samples, byteBudget: budget).naming(names)
+    }
+    return TrainingData(training: kept(training), validation: kept(validation), classNames: names)
+  }
+
+  /// The data's classes and those that the recipe adds.
+  private func classNames(with names: [String]) throws -> [String] {
+    guard let classes = model.classes else { return names }
+    guard classes >= names.count else {
+      throw RecipeError(
+        "the recipe", key: "model.classes", "is \(classes), and the data have \(names.count) classes",
+        remedy: "give at least \(names.count), or leave it out")
+    }
+    return names + (names.count..<classes).map(nameOfExtraClass)
   }
 
   private func bases() throws -> (training: any Dataset, validation: any Dataset) {
@@ -77,11 +90,15 @@ extension Recipe {
   }
 }
 
-/// Refuses a folder whose classes are not those that a model knows.
+/// What a class without data is called.
+private func nameOfExtraClass(_ index: Int) -> String { "class \(index)" }
+
+/// Refuses a folder whose classes are not those that a model knows, but for the last ones without data.
 ///
 /// - Throws: ``RecipeError`` that lists the difference.
 public func requireSameClasses(_ names: [String], of path: String, _ expected: [String]) throws {
-  guard names != expected else { return }
+  let extra = expected.indices.reversed().prefix { expected[$0] == nameOfExtraClass($0) }.count
+  guard names != expected, names != expected.dropLast(extra) else { return }
   let missing = expected.filter { !names.contains($0) }
   let unknown = names.filter { !expected.contains($0) }
   func list(_ title: String, _ names: [String]) -> String? {
@@ -92,6 +109,22 @@ public func requireSameClasses(_ names: [String], of path: String, _ expected: [
   throw RecipeError(
     path, "has other classes than the model (\(lists.joined(separator: "; ")))",
     remedy: "give its folders the model's class names, in the same order")
+}
+
+extension Dataset {
+  /// The same samples with names for more classes than they have.
+  public func naming(_ classNames: [String]) -> any Dataset {
+    classNames == self.classNames ? self : NamedDataset(base: self, classNames: classNames)
+  }
+}
+
+/// The samples of a data set under another list of classes.
+private struct NamedDataset: Dataset {
+  let base: any Dataset
+  let classNames: [String]
+
+  var count: Int { base.count }
+  func sample(at index: Int) throws -> (image: Image, label: Int) { try base.sample(at: index) }
 }
 
 /// Some samples of a data set.

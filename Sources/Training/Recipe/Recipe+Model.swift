@@ -1,4 +1,5 @@
 public import Backbones
+import Foundation
 import Layers
 public import Torch
 
@@ -28,8 +29,39 @@ extension Recipe {
       if let widths = model.widths { configuration.stages[index].width = widths[index] }
     }
     let built = architecture.makeModel(
-      configuration, head: .classifier(classes: classes), seed: seed, device: device)
+      configuration, head: .classifier(classes: classes), channels: model.channels, seed: seed, device: device
+    )
     built.store.mode.usesCheckpointing = model.checkpointing
     return built
+  }
+
+  /// Loads the weights that a run starts from, if the recipe names a file.
+  ///
+  /// - Parameter model: a model of ``makeModel(classes:device:)``.
+  /// - Returns: what was loaded and what was adapted; `nil` to start afresh.
+  /// - Throws: what ``Pretrained`` throws.
+  func loadPretrained(into model: Backbones.Model) throws -> AdaptationReport? {
+    guard let path = self.model.pretrained else { return nil }
+    return try Pretrained(contentsOf: URL(filePath: path), dictionary: self.model.pretrainedKey).load(
+      into: model)
+  }
+
+  /// Freezes the parameters that the recipe's patterns name.
+  ///
+  /// - Throws: ``RecipeError`` if a pattern matches none or nothing is left to train.
+  func freeze(_ model: Backbones.Model) throws {
+    for pattern in self.model.freeze where model.store.freeze(pattern).isEmpty {
+      let keys = model.store.entries.filter { $0.kind != .buffer }.map(\.key)
+      let some = stride(from: 0, to: keys.count, by: max(1, keys.count / 6)).map { "`\(keys[$0])`" }
+      throw RecipeError(
+        "the recipe", key: "model.freeze", "has `\(pattern)`, which matches no parameter",
+        remedy:
+          "`*` and `?` stand for any text and any character of keys such as \(some.joined(separator: ", "))")
+    }
+    if model.store.parameters.isEmpty {
+      throw RecipeError(
+        "the recipe", key: "model.freeze", "leaves no parameter to train",
+        remedy: "freeze less, such as all but the head")
+    }
   }
 }

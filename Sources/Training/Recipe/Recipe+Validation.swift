@@ -62,6 +62,12 @@ extension Recipe {
       try check((0..<1).contains(dropPath), "model.drop_path", "at least 0 and less than 1", dropPath)
     }
     try validateStages(check)
+    if let classes = model.classes { try count(classes, "model.classes") }
+    try check(
+      [1, 3].contains(model.channels), "model.channels", "1 (luminance) or 3 (red, green, blue) for pictures",
+      model.channels)
+    try check(model.pretrained != "", "model.pretrained", "a file", "an empty text")
+    try check(!model.freeze.contains(""), "model.freeze", "patterns of keys", "an empty text")
 
     try atLeastZero(optimizer.learningRate, "optimizer.learning_rate")
     try check(

@@ -131,6 +131,17 @@ public struct Recipe: Codable, Hashable, Sendable {
     @Nullable public var depths: [Int]?
     /// Channels of each stage; `null` for the published ones.
     @Nullable public var widths: [Int]?
+    /// The number of classes; `null` for as many as the data have. Those beyond the data's are called `class k`.
+    @Nullable public var classes: Int?
+    /// The colours of a picture that the model sees: 3 for red, green and blue, 1 for luminance.
+    public var channels = 3
+    /// The file of the weights to start from: an author's or one of `ganglion train`; `null` to start afresh.
+    @Nullable public var pretrained: String?
+    /// Which dictionary of ``pretrained`` holds the weights, where the file has several; `null` for the usual one.
+    @Nullable public var pretrainedKey: String?
+    /// Which parameters keep their values: keys in which `*` stands for any text, dots included, and `?` for one
+    /// character, such as `patch_embed.*` or `*.norm.*`.
+    public var freeze: [String] = []
     /// Whether layers compute their forward pass again in the backward pass, which saves memory.
     public var checkpointing = false
   }

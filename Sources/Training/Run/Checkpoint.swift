@@ -78,11 +78,14 @@ public struct Checkpoint {
 
   /// Copies the file's tensors under `prefix` into a model.
   func load(_ model: Model, prefix: String) throws {
-    let names = file.names.filter { name in
-      prefix.isEmpty ? !Prefix.all.contains(where: name.hasPrefix) : name.hasPrefix(prefix)
-    }
+    let names = file.names.filter { Self.isWeight($0, below: prefix) }
     let tensors = try names.map { (String($0.dropFirst(prefix.count)), try file.tensor($0)) }
     try model.store.load(Dictionary(uniqueKeysWithValues: tensors), from: path)
+  }
+
+  /// Whether a tensor of that name is a weight of the model below `prefix`.
+  static func isWeight(_ name: String, below prefix: String) -> Bool {
+    prefix.isEmpty ? !Prefix.all.contains(where: name.hasPrefix) : name.hasPrefix(prefix)
   }
 
   /// Copies the file's tensor into one of the same shape.

@@ -1,7 +1,8 @@
 public import Backbones
 public import Data
+public import Foundation
 import Layers
-import Torch
+public import Torch
 
 /// A class and how probable a model finds it.
 public struct ClassProbability: Encodable, Hashable, Sendable {
@@ -27,6 +28,13 @@ public struct Classifier {
     self.classNames = classNames
   }
 
+  /// The classifier in a checkpoint of `ganglion train`.
+  ///
+  /// - Throws: `CheckpointError`, ``RecipeError`` or `ParameterMismatch` for a file that is none.
+  public init(contentsOf file: URL) throws {
+    try self.init(Checkpoint(contentsOf: file))
+  }
+
   /// The classifier of a checkpoint.
   ///
   /// - Throws: what ``Checkpoint/makeModel(device:)`` throws.
@@ -37,7 +45,7 @@ public struct Classifier {
   /// The `count` most probable classes of a picture, most probable first.
   ///
   /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
-  public func classes(of image: Image, _ count: Int) throws -> [ClassProbability] {
+  public func classes(of image: Image, top count: Int) throws -> [ClassProbability] {
     let (values, indices) = try withTorchErrors {
       withoutGradients {
         let top = logits(of: image).softmax(-1).topK(min(count, classNames.count))
@@ -47,7 +55,20 @@ public struct Classifier {
     return zip(indices, values).map { ClassProbability(name: classNames[$0], probability: $1) }
   }
 
-  private func logits(of image: Image) -> Tensor {
-    model.backbone(Tensor(input.planes(of: image), [1, 3, input.imageSize, input.imageSize])).to(.float32)[0]
+  /// The feature maps `[C, H/stride, W/stride]` of a picture, from fine to coarse; `model.backbone.featureInfo` says
+  /// which they are.
+  ///
+  /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
+  public func features(of image: Image) throws -> [Tensor] {
+    try withTorchErrors {
+      withoutGradients { model.backbone.features(of: batch(of: image)).map { $0.to(.float32)[0] } }
+    }
+  }
+
+  private func logits(of image: Image) -> Tensor { model.backbone(batch(of: image)).to(.float32)[0] }
+
+  /// The input `[1, C, H, W]` of a picture.
+  private func batch(of image: Image) -> Tensor {
+    Tensor(input.planes(of: image), [1, input.channels, input.imageSize, input.imageSize])
   }
 }

@@ -2,7 +2,7 @@ public import Backbones
 import Data
 import Evaluation
 import Foundation
-import Layers
+public import Layers
 public import Torch
 
 /// A training run: the model, what steps it and how far it has come.
@@ -29,8 +29,12 @@ public final class Trainer {
   /// Who is told of steps and epochs.
   public var observers: [any TrainingObserver] = []
 
+  /// Where checkpoints go; `nil` keeps everything in memory.
+  public var folder: RunFolder?
+  /// What was taken from the recipe's pretrained weights, if it names some and the run was not resumed.
+  public let start: AdaptationReport?
+
   private let classNames: [String]
-  private let folder: RunFolder?
   private let device: Device
   private let training: DataLoader
   private let validation: DataLoader
@@ -40,19 +44,27 @@ public final class Trainer {
   private let learningRate: LearningRate
   private let mixing: Mixing
 
-  /// A run at its first step.
+  /// A run at its first step, with the recipe's pretrained weights if it names some; or one that goes on.
   ///
   /// - Parameters:
   ///   - recipe: the run's description.
   ///   - data: the recipe's data sets.
   ///   - folder: where checkpoints go; `nil` keeps everything in memory.
   ///   - device: where the model lives.
-  public init(_ recipe: Recipe, data: TrainingData, folder: RunFolder? = nil, device: Device = .cpu) {
+  ///   - checkpoint: where the run goes on, as by ``restore(_:)``; pretrained weights are not needed then.
+  /// - Throws: `CheckpointError` or `ParameterMismatch` for pretrained weights that do not fit, ``RecipeError`` for
+  ///   parameters to be frozen that do not exist, and what ``restore(_:)`` throws.
+  public init(
+    _ recipe: Recipe, data: TrainingData, folder: RunFolder? = nil, device: Device = .cpu,
+    resuming checkpoint: Checkpoint? = nil
+  ) throws {
     self.recipe = recipe
     self.folder = folder
     self.device = device
     classNames = data.classNames
     model = recipe.makeModel(classes: classNames.count, device: device)
+    start = try checkpoint == nil ? recipe.loadPretrained(into: model) : nil
+    try recipe.freeze(model)
     average = recipe.emaDecay.map { [model] decay in
       WeightAverage(
         of: model, decay: decay, in: recipe.makeModel(classes: data.classNames.count, device: device))
@@ -74,6 +86,7 @@ public final class Trainer {
     parameters = model.store.parameters
     learningRate = recipe.learningRate(stepsPerEpoch: training.batchCount)
     mixing = Mixing(recipe)
+    if let checkpoint { try restore(checkpoint) }
   }
 
   /// Trains up to the last epoch.

@@ -1,0 +1,44 @@
+public import Backbones
+public import Foundation
+public import Layers
+import Torch
+
+/// The file of the weights that a run starts from: an author's checkpoint with the catalog's keys, or one of
+/// `ganglion train`, of which the moving averages count where it has them.
+public struct Pretrained {
+  /// The file.
+  public let path: String
+  private let weights: StateDictionary
+  private let prefix: String
+
+  /// Opens a file; tensors are read when they are asked for.
+  ///
+  /// - Parameters:
+  ///   - url: the file.
+  ///   - dictionary: which of the file's dictionaries holds the weights, where it has several.
+  /// - Throws: `CheckpointError` if the file cannot be read, or has no such dictionaries.
+  public init(contentsOf url: URL, dictionary: String? = nil) throws {
+    path = url.path(percentEncoded: false)
+    if let dictionary {
+      throw CheckpointError(
+        path: path, problem: "`\(dictionary)` is asked for, and a safetensors file holds one dictionary",
+        remedy: "leave out model.pretrained_key")
+    }
+    weights = try StateDictionary(contentsOf: url)
+    let averages = Checkpoint.Prefix.average
+    prefix = weights.entries.contains { $0.key.hasPrefix(averages) } ? averages : ""
+  }
+
+  /// Copies the weights into a model that may differ in its classes, image channels and sizes of positions.
+  ///
+  /// - Parameter model: the model; it is changed only if everything fits.
+  /// - Returns: what was loaded and what was adapted.
+  /// - Throws: `ParameterMismatch` with every key that does not fit, or `CheckpointError` if the file cannot be read.
+  public func load(into model: Model) throws -> AdaptationReport {
+    let keys = weights.entries.map(\.key).filter { Checkpoint.isWeight($0, below: prefix) }
+    let tensors = try keys.map { (String($0.dropFirst(prefix.count)), try weights.tensor($0)) }
+    return try model.store.load(
+      adapting: Dictionary(tensors) { first, _ in first },
+      from: path + (prefix.isEmpty ? "" : " (moving averages)"))
+  }
+}
