@@ -8,7 +8,7 @@ release := -c release -Xswiftc -enable-testing
 .PHONY: help setup build demo test lint format docs clean
 
 help:
-	@echo 'make demo     train, evaluate and predict with a small model on the built-in samples'
+	@echo 'make demo     train a small model on the built-in samples, evaluate, predict, make a page of it'
 	@echo 'make test     lint, build, check the reference for warnings and run every test'
 	@echo 'make setup    install what is missing, find or download LibTorch'
 	@echo 'make build    build the tool: .build/release/ganglion'

@@ -122,7 +122,10 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "ReportingTests",
-      dependencies: ["Backbones", "Data", "Evaluation", "Reporting", "Scan", "TestSupport", "Torch", "Training"],
+      dependencies: [
+        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Reporting", "Scan", "TestSupport", "Torch",
+        "Training",
+      ],
       swiftSettings: swift),
     .testTarget(
       name: "ToolTests",

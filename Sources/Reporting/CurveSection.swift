@@ -24,9 +24,9 @@ extension RunReport {
     return LineChart(
       id: "loss", title: "Loss", xName: xName, format: Format.loss,
       series: [
-        .init(name: "training, each logged step", style: .raw, color: 1, points: training),
+        .init(name: "training", style: .raw, color: 1, points: training),
         .init(
-          name: "training, smoothed", style: .line, color: 1,
+          name: "smoothed", style: .line, color: 1,
           points: smoothed(training, window: max(3, training.count / 25))),
         .init(
           name: "validation", style: .dots, color: 2,
@@ -64,7 +64,7 @@ extension RunReport {
       id: "gradient", title: "Gradient norm before clipping", xName: xName,
       format: { String(format: "%.2f", $0) },
       series: [
-        .init(name: "each logged step", style: .raw, color: 1, points: norms),
+        .init(name: "logged steps", style: .raw, color: 1, points: norms),
         .init(
           name: "smoothed", style: .line, color: 1,
           points: smoothed(norms, window: max(3, norms.count / 25))),

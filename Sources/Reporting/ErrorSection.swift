@@ -52,7 +52,7 @@ extension RunReport {
     if count == 0 { return "<td class=\"zero\" title=\"\(tooltip)\">0</td>" }
     // Mistakes are rare: the root makes them visible beside the diagonal.
     let depth = isRight ? share : min(1, share.squareRoot())
-    let kind = (isRight ? "right" : "wrong") + (depth > 0.6 ? " deep" : "")
+    let kind = (isRight ? "right" : "wrong") + (depth > 0.85 ? " deep" : depth > 0.6 ? " mid" : "")
     return """
       <td class="\(kind)" style="--p:\(depth)" title="\(isRight ? "\(label): \(count) of \(total), \(Format.share(share))" : tooltip)">\
       \(count)<small>\(Format.share(share).dropLast(2).description)</small></td>

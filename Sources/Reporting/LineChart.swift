@@ -48,7 +48,7 @@ struct LineChart {
     guard let least = values.map(\.y).min(), let most = values.map(\.y).max(),
       let end = values.map(\.x).max()
     else { return .none }
-    let x = Axis(0, max(end, 1e-9), intervals: 6, isTight: true)
+    let x = Axis(0, max(end, 1e-9), intervals: end < 6 ? max(1, Int(end)) : 6, isTight: true)
     let y = Axis(
       least >= 0 && least < 0.5 * most ? 0 : least, min(most, ceiling ?? most), intervals: 5, isTight: false)
     let plane = Plane(x: x, y: y)

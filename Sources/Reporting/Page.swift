@@ -10,7 +10,7 @@ extension RunReport {
       .compactMap(\.self)
     let page: Markup = """
       <!DOCTYPE html>
-      <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
+      <html lang="en">
       <head>
       <meta charset="utf-8"/>
       <meta name="viewport" content="width=device-width, initial-scale=1"/>

@@ -47,7 +47,9 @@ public struct RunReport: Sendable {
   public let notes: [String]
   /// When the report was made.
   public let date: Date
+}
 
+extension RunReport {
   /// Gathers a report.
   ///
   /// - Parameters:
@@ -62,34 +64,33 @@ public struct RunReport: Sendable {
     ) async throws
   {
     var notes: [String] = []
-    name = folder.url.lastPathComponent
-    date = .now
     let checkpoint = Self.checkpoint(folder, &notes)
     let recipe = Self.recipe(folder, checkpoint, &notes)
     let history = Self.history(folder, &notes)
     guard checkpoint != nil || recipe != nil || history != nil else {
       throw ReportError(
-        description: "\(folder.path): expected the folder of a run, with recipe.yaml, metrics.jsonl or a checkpoint, "
+        description:
+          "\(folder.path): expected the folder of a run, with recipe.yaml, metrics.jsonl or a checkpoint, "
           + "got none of them; give the --output of ganglion train.")
     }
-    (self.recipe, self.history) = (recipe, history ?? MetricsHistory(""))
     let model = Self.model(checkpoint, recipe, &notes)
-    wiring = model?.backbone.wiring ?? []
-    network = model.flatMap { model in
-      recipe.map { ModelSummary(model, size: ($0.data.imageSize, $0.data.imageSize)) }
-    }
+    var evaluation: Evaluation?
     if let checkpoint, let model {
       do {
         evaluation = try await Self.evaluate(
           checkpoint, model, data: data, batchSize: batchSize, workers: workers)
       } catch let error where data == nil {
-        evaluation = nil
         notes.append("The validation set was not looked at again: \(error)")
       }
-    } else {
-      evaluation = nil
     }
-    self.notes = notes + Self.oddities(self.history, recipe)
+    let known = history ?? MetricsHistory("")
+    self.init(
+      name: folder.url.lastPathComponent, recipe: recipe, history: known,
+      network: model.flatMap { model in
+        recipe.map { ModelSummary(model, size: ($0.data.imageSize, $0.data.imageSize)) }
+      },
+      wiring: model?.backbone.wiring ?? [], evaluation: evaluation,
+      notes: notes + Self.oddities(known, recipe), date: .now)
   }
 
   private static func checkpoint(_ folder: RunFolder, _ notes: inout [String]) -> Checkpoint? {

@@ -6,16 +6,16 @@ enum Style {
       color-scheme: light dark;
       --paper: #fcfbf8; --ink: #1c1f24; --soft: #5d646e; --line: #e2dfd7; --panel: #f4f2ec;
       --c1: #3b6ea8; --c2: #b4501e; --c3: #55752f; --accent: #0f6f72;
-      --right: 15 111 114; --wrong: 196 82 20; --on-right: #fff; --on-wrong: #fff;
-      --sans: "Inter", "Source Sans 3", system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif;
-      --serif: "Source Serif 4", Charter, "Iowan Old Style", "Palatino Linotype", Palatino, "Liberation Serif", Georgia, serif;
+      --right: 15 111 114; --wrong: 190 76 16; --on-mid: #1c1f24; --on-deep: #fff;
+      --sans: "Inter", -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+      --serif: Charter, "Iowan Old Style", "Palatino Linotype", Palatino, Georgia, "Source Serif 4", serif;
       --mono: ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "Liberation Mono", monospace;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --paper: #15171b; --ink: #e7e5e0; --soft: #a2a8b1; --line: #2f333a; --panel: #1c1f24;
         --c1: #7fb0e6; --c2: #f0965c; --c3: #a3c76f; --accent: #4fc3c4;
-        --right: 79 195 196; --wrong: 240 140 76; --on-right: #0d1a1b; --on-wrong: #1d0f06;
+        --right: 79 195 196; --wrong: 240 140 76; --on-mid: #101315; --on-deep: #101315;
       }
     }
     * { box-sizing: border-box; }
@@ -37,11 +37,11 @@ enum Style {
     h2 { margin: 0 0 14px; font-size: 27px; letter-spacing: -0.006em; }
     h3 { margin: 30px 0 14px; font-size: 19px; }
     h4 { margin: 16px 0 6px; font-size: 14px; font-weight: 600; color: var(--soft); }
-    .result { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 18px; margin: 0 0 30px; max-width: none; }
+    .result { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 22px; margin: 0 0 30px; max-width: none; }
     .result data { font: 600 68px/1 var(--serif); letter-spacing: -0.02em; color: var(--accent); white-space: nowrap; }
-    .result span { flex: 1 1 240px; max-width: 36ch; font-size: 18px; line-height: 1.4; }
+    .result span { flex: 1 1 240px; max-width: 38ch; font-size: 18px; line-height: 1.4; text-wrap: balance; }
     .figures {
-      display: grid; grid-template-columns: repeat(auto-fit, minmax(126px, 1fr)); gap: 18px 24px; margin: 0;
+      display: grid; grid-template-columns: repeat(auto-fit, minmax(108px, 1fr)); gap: 18px 22px; margin: 0;
       padding: 18px 0; border: solid var(--line); border-width: 1px 0;
     }
     .figures dt { color: var(--soft); font-size: 14px; }
@@ -71,7 +71,7 @@ enum Style {
     svg path.raw { fill: none; stroke: var(--c); stroke-width: 1; opacity: 0.38; stroke-linejoin: round; }
     svg circle { fill: var(--c); }
     svg circle.ring { fill: none; stroke: var(--c2); stroke-width: 1.5; }
-    svg text.mark { fill: var(--ink); font-weight: 600; font-size: 13px; }
+    svg text.mark { fill: var(--ink); font-weight: 600; font-size: 13px; paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
     svg text.stage { fill: var(--ink); font-weight: 600; font-size: 14px; }
     svg .chain { stroke: var(--line); stroke-width: 3; }
     svg .arc { fill: none; stroke: var(--soft); stroke-width: 1.4; opacity: 0.75; }
@@ -88,14 +88,15 @@ enum Style {
     td { text-align: right; }
     .confusion { width: 100%; min-width: 460px; table-layout: fixed; border-collapse: separate; border-spacing: 2px; }
     .confusion th[scope="row"], .confusion thead td { width: 86px; }
-    .confusion th[scope="row"] { padding-right: 6px; text-align: right; overflow-wrap: anywhere; line-height: 1.2; }
+    .confusion th[scope="row"] { position: sticky; left: 0; padding-right: 6px; background: var(--paper); text-align: right; overflow-wrap: anywhere; line-height: 1.2; }
     .confusion thead th { height: 92px; padding: 0; vertical-align: bottom; }
     .confusion thead span { display: block; margin: 0 auto; max-height: 140px; overflow: hidden; writing-mode: vertical-rl; transform: rotate(180deg); overflow-wrap: normal; white-space: nowrap; }
     .confusion tbody td { height: 40px; padding: 0; border-radius: 3px; text-align: center; line-height: 1.1; overflow-wrap: normal; }
-    .confusion td small { display: block; font-size: 10.5px; color: inherit; opacity: 0.86; }
-    .confusion .zero { color: var(--soft); background: var(--panel); opacity: 0.6; }
-    .confusion .right { background: rgb(var(--right) / var(--p)); } .confusion .right.deep { color: var(--on-right); }
-    .confusion .wrong { background: rgb(var(--wrong) / var(--p)); } .confusion .wrong.deep { color: var(--on-wrong); }
+    .confusion td small { display: block; font-size: 10.5px; color: inherit; }
+    .confusion .zero { color: var(--soft); background: var(--panel); opacity: 0.8; }
+    .confusion .right { background: rgb(var(--right) / var(--p)); }
+    .confusion .wrong { background: rgb(var(--wrong) / var(--p)); }
+    .confusion .mid { color: var(--on-mid); } .confusion .deep { color: var(--on-deep); }
     .bars { width: 100%; }
     .bars th, .bars td { padding: 4px 0; } .bars td { padding-left: 12px; white-space: nowrap; width: 1%; }
     .bars td.bar { width: 45%; }
@@ -130,7 +131,7 @@ enum Style {
       :root {
         --paper: #fff; --ink: #000; --soft: #444; --line: #ccc; --panel: #f3f3f3;
         --c1: #3b6ea8; --c2: #b4501e; --c3: #55752f; --accent: #0f6f72;
-        --right: 15 111 114; --wrong: 196 82 20; --on-right: #fff; --on-wrong: #fff;
+        --right: 15 111 114; --wrong: 190 76 16; --on-mid: #1c1f24; --on-deep: #fff;
       }
       body { max-width: none; padding: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       nav, details { display: none; }

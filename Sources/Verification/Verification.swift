@@ -59,7 +59,8 @@ public struct Verification {
       }
     }
     return Summary(
-      engine: EngineDescription(device: verifiers.first?.device ?? .cpu), dtype: verifiers.first?.dtype.name ?? "", device: "\(verifiers.first?.device ?? .cpu)",
+      engine: EngineDescription(device: verifiers.first?.device ?? .cpu),
+      dtype: verifiers.first?.dtype.name ?? "", device: "\(verifiers.first?.device ?? .cpu)",
       results: results, isInterrupted: isCut)
   }
 

@@ -30,7 +30,8 @@ struct BenchmarkCommand: ParsableCommand {
   var models: [String] = []
 
   @Option(
-    help: ArgumentHelp("Image sizes in pixels: a side, or HxW; the model's own by default.", valueName: "list"))
+    help: ArgumentHelp(
+      "Image sizes in pixels: a side, or HxW; the model's own by default.", valueName: "list"))
   var size: String?
 
   @Option(help: ArgumentHelp("Images in a call.", valueName: "list"))
@@ -96,7 +97,9 @@ struct BenchmarkCommand: ParsableCommand {
     if duration != nil && iterations != nil {
       throw ValidationError("give either --duration or --iterations.")
     }
-    if !(1...1000).contains(rounds) { throw ValidationError("--rounds must be from 1 to 1000, got \(rounds).") }
+    if !(1...1000).contains(rounds) {
+      throw ValidationError("--rounds must be from 1 to 1000, got \(rounds).")
+    }
     if samples && !json && file == nil {
       throw ValidationError("--samples goes with --json or --output.")
     }

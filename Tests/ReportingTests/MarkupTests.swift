@@ -26,6 +26,8 @@ import Testing
   ])
   func durations(seconds: Double, expected: String) { #expect(Format.duration(seconds) == expected) }
 
-  @Test(arguments: [(999, "999"), (9999, "9999"), (10_000, "10\u{202F}000"), (1_234_567, "1\u{202F}234\u{202F}567")])
+  @Test(arguments: [
+    (999, "999"), (9999, "9999"), (10_000, "10\u{202F}000"), (1_234_567, "1\u{202F}234\u{202F}567"),
+  ])
   func counts(value: Int, expected: String) { #expect(Format.count(value) == expected) }
 }

@@ -1,5 +1,6 @@
 import Analysis
 import Foundation
+import Scan
 import Torch
 
 /// A case in a process of its own: this tool once more.
@@ -21,7 +22,10 @@ enum BenchmarkProcess {
   ///   - settings: the case.
   ///   - isStopped: asked while the process runs; it is ended once that is true.
   /// - Returns: the result, or a sentence about why there is none.
-  static func run(_ settings: BenchmarkCase, until isStopped: () -> Bool) throws -> Result<BenchmarkResult, BenchmarkError> {
+  /// - Throws: what Foundation says if no process can be started.
+  static func run(
+    _ settings: BenchmarkCase, until isStopped: () -> Bool
+  ) throws -> Result<BenchmarkResult, BenchmarkError> {
     let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: scratch) }
@@ -96,13 +100,26 @@ struct BenchmarkOutcome {
 struct BenchmarkDocument: Encodable {
   struct Entry: Encodable {
     let settings: BenchmarkCase
-    let result: BenchmarkResult?
-    let summary: BenchmarkResult.Summary?
     let problem: String?
+    let summary: BenchmarkResult.Summary?
+    let parameters, multiplyAdds, peakMemoryBytes: Int?
+    let buildSeconds, firstCallSeconds, startUpSeconds: [Double]?
+    let latencies: [Double]?
+
+    init(_ outcome: BenchmarkOutcome, keepsSamples: Bool) {
+      let result = outcome.result
+      (settings, problem, summary) = (outcome.settings, outcome.problem, result?.summary)
+      (parameters, multiplyAdds) = (result?.parameters, result?.multiplyAdds)
+      peakMemoryBytes = result?.peakMemoryBytes
+      (buildSeconds, firstCallSeconds) = (result?.buildSeconds, result?.firstCallSeconds)
+      startUpSeconds = result?.startUpSeconds
+      latencies = keepsSamples ? result?.latencies : nil
+    }
   }
 
   let version: String
   let date: String
+  let engine: EngineDescription?
   let isInterrupted: Bool
   let rounds: Int
   let cases: [Entry]
@@ -112,13 +129,8 @@ struct BenchmarkDocument: Encodable {
   ) {
     (self.version, self.isInterrupted, self.rounds) = (version, isInterrupted, rounds)
     date = Date.now.formatted(.iso8601)
-    cases = outcomes.map { outcome in
-      var result = outcome.result
-      if !keepsSamples { result?.latencies = [] }
-      return Entry(
-        settings: outcome.settings, result: result, summary: outcome.result?.summary, problem: outcome.problem
-      )
-    }
+    engine = outcomes.lazy.compactMap { $0.result?.engine }.first
+    cases = outcomes.map { Entry($0, keepsSamples: keepsSamples) }
   }
 
   /// Writes the results to a file, which appears whole or not at all.
