@@ -84,13 +84,14 @@ extension RunReport {
 
   private func accuracies(_ evaluation: Evaluation) -> Markup {
     let score = evaluation.scoring.score
+    let perClass = score.perClass
     let sorted = evaluation.classNames.indices.sorted { a, b in
-      let (p, q) = (score.perClass[a] ?? -1, score.perClass[b] ?? -1)
+      let (p, q) = (perClass[a] ?? -1, perClass[b] ?? -1)
       return p == q ? a < b : p > q
     }
     func bar(_ label: Int) -> Markup {
       let total = score.confusion[label].reduce(0, +)
-      let accuracy = score.perClass[label]
+      let accuracy = perClass[label]
       return """
         <tr><th scope="row">\(evaluation.classNames[label])</th><td class="bar"><i style="width:\(accuracy ?? 0)%"></i></td>\
         <td>\(accuracy.map { "\(Format.share($0 / 100))" as Markup } ?? "–")</td><td class="faint">\(total)</td></tr>

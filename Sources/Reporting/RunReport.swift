@@ -57,10 +57,13 @@ extension RunReport {
   ///   - data: the folder of the samples to judge by; the recipe's if absent.
   ///   - batchSize: samples in a batch of the evaluation.
   ///   - workers: threads that read pictures.
+  ///   - evaluates: whether the validation set is looked at again.
+  ///   - report: is told how many of how many samples are done.
   /// - Throws: ``ReportError`` if the folder is not that of a run; what reading the samples throws if `data` is given.
   nonisolated(nonsending)
     public init(
-      of folder: RunFolder, data: URL? = nil, batchSize: Int = 64, workers: Int = 2
+      of folder: RunFolder, data: URL? = nil, batchSize: Int = 64, workers: Int = 2, evaluates: Bool = true,
+      report: (_ done: Int, _ count: Int) -> Void = { _, _ in }
     ) async throws
   {
     var notes: [String] = []
@@ -75,17 +78,21 @@ extension RunReport {
     }
     let model = Self.model(checkpoint, recipe, &notes)
     var evaluation: Evaluation?
-    if let checkpoint, let model {
+    if let checkpoint, let model, evaluates {
       do {
-        evaluation = try await Self.evaluate(
-          checkpoint, model, data: data, batchSize: batchSize, workers: workers)
+        let samples = try checkpoint.validationSamples(in: data)
+        let loader = DataLoader(
+          samples, batchSize: batchSize, preprocessing: checkpoint.input.evaluation, order: .sequential)
+        evaluation = try await Evaluation(checkpoint, model, loader, workers: workers) {
+          report($0, samples.count)
+        }
       } catch let error where data == nil {
         notes.append("The validation set was not looked at again: \(error)")
       }
     }
     let known = history ?? MetricsHistory("")
     self.init(
-      name: folder.url.lastPathComponent, recipe: recipe, history: known,
+      name: folder.url.standardizedFileURL.lastPathComponent, recipe: recipe, history: known,
       network: model.flatMap { model in
         recipe.map { ModelSummary(model, size: ($0.data.imageSize, $0.data.imageSize)) }
       },
@@ -173,21 +180,19 @@ extension RunReport {
 
   /// The recognised samples and the mistakes that are shown.
   static let (exampleCount, mistakeCount) = (10, 10)
+}
 
+extension RunReport.Evaluation {
   nonisolated(nonsending)
-    private static func evaluate(
-      _ checkpoint: Checkpoint, _ model: Model, data: URL?, batchSize: Int, workers: Int
-    ) async throws -> Evaluation
+    fileprivate init(
+      _ checkpoint: Checkpoint, _ model: Model, _ loader: DataLoader, workers: Int, report: (Int) -> Void
+    ) async throws
   {
-    let samples = try checkpoint.validationSamples(in: data)
-    let loader = DataLoader(
-      samples, batchSize: batchSize, preprocessing: checkpoint.input.evaluation, order: .sequential)
-    let scoring = try await Scoring.of(model.backbone, on: loader, workers: workers)
+    let scoring = try await Scoring.of(model.backbone, on: loader, workers: workers, report: report)
+    let shown = scoring.examples(RunReport.exampleCount) + scoring.mistakes(RunReport.mistakeCount)
     var pictures: [Int: Image] = [:]
-    for verdict in scoring.examples(exampleCount) + scoring.mistakes(mistakeCount) {
-      pictures[verdict.index] = try samples.sample(at: verdict.index).image
-    }
-    return Evaluation(
+    for verdict in shown { pictures[verdict.index] = try loader.dataset.sample(at: verdict.index).image }
+    self.init(
       file: URL(filePath: checkpoint.path).lastPathComponent, classNames: checkpoint.classNames,
       scoring: scoring, engine: EngineDescription(), pictures: pictures)
   }

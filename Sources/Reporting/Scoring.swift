@@ -36,16 +36,20 @@ public struct Scoring: Sendable {
   ///   - network: from images `[B, 3, H, W]` to logits `[B, classes]`, in evaluation mode.
   ///   - loader: the samples in order.
   ///   - workers: threads that read and transform.
+  ///   - report: is told how many samples are done.
   /// - Returns: the scoring.
   /// - Throws: the data set's error, naming the file, or `TorchError` if the network cannot compute.
   nonisolated(nonsending)
-    public static func of(_ network: any Layer, on loader: DataLoader, workers: Int) async throws -> Scoring
+    public static func of(
+      _ network: any Layer, on loader: DataLoader, workers: Int, report: (Int) -> Void = { _ in }
+    ) async throws -> Scoring
   {
     let clock = ContinuousClock()
     let start = clock.now
     var scoring = Scoring(classes: loader.dataset.classNames.count)
     for try await batch in loader.epoch(0).batches(workerCount: workers) {
       try scoring.add(batch, network)
+      report(scoring.score.count)
     }
     scoring.seconds = (clock.now - start) / .seconds(1)
     return scoring

@@ -39,6 +39,11 @@ struct ReportCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Threads that read pictures.", valueName: "count"))
   var workers = 2
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Look at the validation set again, which the parts on classes and pictures need.")
+  var evaluation = true
+
   @OptionGroup var engine: EngineOptions
 
   func validate() throws {
@@ -48,6 +53,7 @@ struct ReportCommand: AsyncParsableCommand {
     if !(1...1024).contains(workers) {
       throw ValidationError("--workers must be from 1 to 1024, got \(workers).")
     }
+    if data != nil && !evaluation { throw ValidationError("--data is of no use with --no-evaluation.") }
   }
 
   func run() async throws {
@@ -61,8 +67,15 @@ struct ReportCommand: AsyncParsableCommand {
       throw ValidationError("'\(runFolder)' is not a folder; give the --output of ganglion train.")
     }
     engine.start()
+    let clock = ContinuousClock()
+    var last = clock.now
     let report = try await RunReport(
-      of: folder, data: data.map(location), batchSize: batchSize, workers: workers)
+      of: folder, data: data.map(location), batchSize: batchSize, workers: workers, evaluates: evaluation
+    ) { done, count in
+      guard clock.now - last > .seconds(10) else { return }
+      last = clock.now
+      say("\(done) of \(count) validation pictures")
+    }
     for note in report.notes { say(note) }
     let file = page.map(location) ?? folder.url.appending(path: "report.html")
     try report.write(to: file)

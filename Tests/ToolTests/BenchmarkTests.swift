@@ -52,19 +52,28 @@ import Testing
   private let quick = ["--iterations", "2", "--warm-up", "0", "--threads", "1", "--size", "32"]
 
   @Test(arguments: [
-    [], ["--mode", "train"], ["--mode", "train", "--dtype", "float64"], ["--dtype", "bfloat16"],
+    ["--mode", "train", "--dtype", "float64"], ["--dtype", "bfloat16"],
     ["--kernel", "naive", "--layout", "channels_last"],
   ])
-  func everyCaseIsMeasured(options: [String]) throws {
+  func everySettingIsMeasured(options: [String]) throws {
+    let result = try Tool.run(["benchmark", "sparx_mamba_micro", "--json"] + quick + options)
+    #expect(result.status == 0, "\(result.errors)")
+    let object = try JSONDecoder().decode(JSON.self, from: Data(result.output.utf8))
+    let kernel = options.contains("naive") ? "naive" : "compiled"
+    #expect(try object["engine"]["scan_kernel"].string() == kernel)
+    let settings = try object["cases"][0]["settings"].object()
+    for (option, value) in zip(options, options.dropFirst()) where option.hasPrefix("--") {
+      #expect(settings[String(option.dropFirst(2))] == .string(value))
+    }
+  }
+
+  @Test func roundsOverCasesCountTogether() throws {
     let result = try Tool.run(
-      ["benchmark", "sparx_mamba_micro", "--batch", "1,3", "--rounds", "2", "--json", "--samples"] + quick
-        + options)
+      ["benchmark", "sparx_mamba_micro", "--batch", "1,3", "--rounds", "2", "--json", "--samples"] + quick)
     #expect(result.status == 0, "\(result.errors)")
     let object = try JSONDecoder().decode(JSON.self, from: Data(result.output.utf8))
     #expect(try object["is_interrupted"].bool() == false)
     #expect(try object["engine"]["threads"].int() == 1)
-    #expect(
-      try object["engine"]["scan_kernel"].string() == (options.contains("naive") ? "naive" : "compiled"))
     let cases = try object["cases"].array()
     #expect(try cases.map { try $0["settings"]["batch"].int() } == [1, 3])
     for item in cases {

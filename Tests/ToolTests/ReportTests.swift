@@ -40,6 +40,7 @@ import Testing
       (["@/data", "--batch-size", "0"], "--batch-size must be"),
       (["@/data", "--workers", "0"], "--workers must be"),
       (["@/data", "--threads", "0"], "--threads must be"),
+      (["@/data", "--data", "@/data", "--no-evaluation"], "--data is of no use"),
     ] as [([String], String)])
   func badInputEndsInOneSentence(arguments: [String], words: String) throws {
     let toy = try ToyProject()
