@@ -21,8 +21,8 @@ extension RunReport {
       : """
       <figure>
       <figcaption><span class="title">Wiring</span> An arc leads from a layer to a ganglion layer that looks at its map. \
-      <span class="legend"><span class="sign">●</span> ordinary layer <span class="sign accent">◆</span> ganglion layer \
-      <span class="sign">○</span> map that enters the stage</span></figcaption>
+      <span class="legend"><span class="sign"><i>●</i> ordinary layer</span> <span class="sign accent"><i>◆</i> ganglion layer\
+      </span> <span class="sign"><i>○</i> map that enters the stage</span></span></figcaption>
       <div class="scroll">
       \(pictures)</div>
       </figure>

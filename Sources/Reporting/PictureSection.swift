@@ -13,7 +13,7 @@ extension RunReport {
       ? "<p>There is no mistake to show.</p>"
       : "<h3>Wrong, and most certain of it</h3>\n<div class=\"cards\">\(wrong)</div>"
     let examples: Markup =
-      right.isEmpty ? .none : "<h3>Right: the first of each class</h3>\n<div class=\"cards\">\(right)</div>"
+      right.isEmpty ? .none : "<h3>Right, one of a class</h3>\n<div class=\"cards\">\(right)</div>"
     return Section(
       id: "pictures", title: "What it sees",
       content: "<p>Bars are the probabilities that the model gives.</p>\n\(examples)\n\(mistakes)")

@@ -62,7 +62,7 @@ enum Style {
     .key.raw::before { opacity: 0.4; }
     .key.dots::before { width: 8px; height: 8px; border-radius: 50%; vertical-align: 0; }
     .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); }
-    .sign { color: var(--soft); margin-right: -10px; } .sign.accent { color: var(--accent); }
+    .sign { color: var(--soft); white-space: nowrap; } .sign i { font-style: normal; } .sign.accent i { color: var(--accent); }
     svg { display: block; width: 100%; height: auto; overflow: visible; }
     svg text { font-family: var(--sans); font-size: 12px; fill: var(--soft); }
     svg .grid { stroke: var(--line); stroke-width: 1; }
@@ -118,14 +118,15 @@ enum Style {
     .card li.true i { background: var(--accent); }
     pre { margin: 0; padding: 18px 22px; overflow-x: auto; background: var(--panel); border-radius: 6px; font: 13.5px/1.55 var(--mono); columns: 320px 2; column-gap: 40px; overflow-wrap: normal; tab-size: 2; }
     footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--line); color: var(--soft); font-size: 14px; }
-    @media (max-width: 760px) {
+    @media screen and (max-width: 760px) {
       body { padding: 28px 18px 48px; }
       h1 { font-size: 31px; } h1 .run { display: block; font-size: 22px; margin-top: 4px; }
       .result data { font-size: 54px; } .result span { font-size: 17px; }
       .charts, .columns, .columns.even { grid-template-columns: minmax(0, 1fr); }
       .cards { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 22px 16px; }
       section { margin-top: 46px; }
-      svg.chart text, .chart svg text { font-size: 14px; }
+      .chart svg text { font-size: 14px; }
+      .bars td.bar { width: 32%; }
     }
     @media print {
       :root {
@@ -133,9 +134,13 @@ enum Style {
         --c1: #3b6ea8; --c2: #b4501e; --c3: #55752f; --accent: #0f6f72;
         --right: 15 111 114; --wrong: 190 76 16; --on-mid: #1c1f24; --on-deep: #fff;
       }
-      body { max-width: none; padding: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+      body { max-width: none; padding: 0; font-size: 10pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
       nav, details { display: none; }
       figure, tr, .card { break-inside: avoid; } h2, h3 { break-after: avoid; }
+      .charts { gap: 20px 24px; } .cards { grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 16px 14px; }
+      .columns { gap: 24px; } .confusion { min-width: 0; } .confusion tbody td { height: 30px; }
+      .figures { grid-template-columns: repeat(auto-fit, minmax(78px, 1fr)); gap: 10px 14px; } .figures dd { font-size: 15px; }
+      .card ol, .bars, table { font-size: 8.5pt; } pre { font-size: 8.5pt; columns: 220px 3; }
       section { margin-top: 32px; }
     }
     """

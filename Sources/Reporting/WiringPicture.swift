@@ -22,7 +22,7 @@ struct WiringPicture {
     let start = Self.x(hasInput ? -1 : 0)
     let id = "wiring-\(stage)"
     return """
-      <svg class="wiring" viewBox="0 0 \(width) \(height)" style="min-width: \(width * 0.8)px; max-width: \(width)px" \
+      <svg class="wiring" viewBox="0 0 \(width) \(height)" style="min-width: \(width * 0.95)px; max-width: \(width)px" \
       role="img" aria-labelledby="\(id)-title \(id)-description">
       <title id="\(id)-title">\(stage): which layer feeds which</title>
       <desc id="\(id)-description">\(description)</desc>

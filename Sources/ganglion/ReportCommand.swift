@@ -66,7 +66,8 @@ struct ReportCommand: AsyncParsableCommand {
     guard isFolder(folder.url) else {
       throw ValidationError("'\(runFolder)' is not a folder; give the --output of ganglion train.")
     }
-    engine.start()
+    // What served the training serves its model.
+    engine.start(recipe: (try? Recipe(contentsOf: folder.recipe))?.threads)
     let clock = ContinuousClock()
     var last = clock.now
     let report = try await RunReport(
