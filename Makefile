@@ -9,7 +9,7 @@ formatted := Sources Tests Package.swift Examples/Sources Examples/Package.swift
 .PHONY: help setup build demo test examples lint format docs clean
 
 help:
-	@echo 'make demo     train, evaluate and predict with a small model on the built-in samples'
+	@echo 'make demo     train a small model on the built-in samples, evaluate, predict, make a page of it'
 	@echo 'make test     lint, build with examples, check the reference for warnings and run every test'
 	@echo 'make setup    install what is missing, find or download LibTorch'
 	@echo 'make build    build the tool: .build/release/ganglion'

@@ -46,6 +46,7 @@ let package = Package(
       name: "Ganglion",
       targets: [
         "Torch", "Layers", "Scan", "Backbones", "Data", "Evaluation", "Training", "Verification", "Analysis",
+        "Reporting",
       ])
   ],
   dependencies: [
@@ -77,7 +78,7 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
     .target(
       name: "Training",
-      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Randomness", "Torch", "Yams"],
+      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Randomness", "Scan", "Torch", "Yams"],
       swiftSettings: swift),
     // The authors' numbers against this build's.
     .target(
@@ -85,10 +86,16 @@ let package = Package(
     // What models and checkpoints are made of, and what the installation computes with.
     .target(
       name: "Analysis", dependencies: ["Backbones", "Data", "Layers", "Scan", "Torch"], swiftSettings: swift),
+    // A run as a page to read.
+    .target(
+      name: "Reporting",
+      dependencies: ["Analysis", "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training"],
+      swiftSettings: swift),
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Scan", "Torch", "Training", "Verification",
+        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Reporting", "Scan", "Torch", "Training",
+        "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
@@ -119,6 +126,13 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Backbones", "Torch", "TestSupport"],
+      swiftSettings: swift),
+    .testTarget(
+      name: "ReportingTests",
+      dependencies: [
+        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Reporting", "Scan", "TestSupport", "Torch",
+        "Training",
+      ],
       swiftSettings: swift),
     .testTarget(
       name: "ToolTests",

@@ -23,20 +23,24 @@ public struct Diagnosis: Sendable, Encodable {
 
   /// Looks at the engine, the devices, the scan kernels and the image libraries.
   public init() {
+    let engine = EngineDescription()
+    func plain(_ name: String, _ value: String) -> Finding { Finding(name: name, value: value, problem: nil) }
     findings = [
-      Self.version(), Self.library(),
-      Finding(name: "CPU instruction set", value: Engine.cpuCapability, problem: nil),
-      Self.threads(), Self.memory(),
-      Finding(name: "device", value: "cpu", problem: nil),
+      Self.version(engine), Self.library(),
+      plain("processor", engine.machine.processor),
+      plain("CPU instruction set", engine.capability),
+      plain("threads", "\(engine.threads) on \(engine.machine.cores) processors"),
+      plain("memory", Quantity.bytes(engine.machine.memoryBytes)),
+      plain("device", engine.device),
       Self.driver(),
-      Self.scan(), Self.map(), Self.images(),
+      Self.scan(engine), Self.map(engine), Self.images(),
     ]
   }
 
-  private static func version() -> Finding {
-    let isRight = Engine.version == Engine.expectedVersion
+  private static func version(_ engine: EngineDescription) -> Finding {
+    let isRight = engine.libtorch == Engine.expectedVersion
     return Finding(
-      name: "LibTorch", value: Engine.version,
+      name: "LibTorch", value: engine.libtorch,
       problem: isRight
         ? nil
         : "expected \(Engine.expectedVersion), since C++ interfaces differ between versions: run `make setup` again"
@@ -50,17 +54,6 @@ public struct Diagnosis: Sendable, Encodable {
       problem: path.isEmpty ? "the system does not say where LibTorch was loaded from" : nil)
   }
 
-  private static func threads() -> Finding {
-    let (threads, cores) = (Engine.threadCount, ProcessInfo.processInfo.activeProcessorCount)
-    return Finding(name: "threads", value: "\(threads) on \(cores) processors", problem: nil)
-  }
-
-  private static func memory() -> Finding {
-    Finding(
-      name: "memory", value: Quantity.bytes(Int(clamping: ProcessInfo.processInfo.physicalMemory)),
-      problem: nil)
-  }
-
   private static func driver() -> Finding {
     let hasDriver = FileManager.default.fileExists(atPath: "/proc/driver/nvidia/version")
     return Finding(
@@ -71,7 +64,7 @@ public struct Diagnosis: Sendable, Encodable {
   }
 
   /// The compiled scan against the definition, on numbers that everyone can make.
-  private static func scan() -> Finding {
+  private static func scan(_ engine: EngineDescription) -> Finding {
     func filled(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
       .filled(shape, key: "doctor \(name)", low: low, high: high)
     }
@@ -81,10 +74,10 @@ public struct Diagnosis: Sendable, Encodable {
       c: filled([1, 2, 4, 33], "c", -1, 1),
       d: filled([8], "d", 0.5, 1.5), z: filled([1, 8, 33], "z", -1, 1), deltaBias: filled([8], "bias", -1, 0),
       softplus: true)
-    return compare("scan kernel") { scan($0).y }
+    return compare("scan kernel", engine) { scan($0).y }
   }
 
-  private static func map() -> Finding {
+  private static func map(_ engine: EngineDescription) -> Finding {
     func filled(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
       .filled(shape, key: "doctor \(name)", low: low, high: high)
     }
@@ -93,12 +86,14 @@ public struct Diagnosis: Sendable, Encodable {
       deltaWeight: filled([4, 6, 3], "weight", -0.5, 0.5), deltaBias: filled([4, 6], "bias", -2, 0),
       logA: filled([24, 1], "log a", 0, 1), skip: filled([24], "skip", 0.5, 1.5))
     let x = filled([1, 6, 7, 5], "map", -1, 1)
-    return compare("2-D scan kernel") { scan(x, $0) }
+    return compare("2-D scan kernel", engine) { scan(x, $0) }
   }
 
-  private static func compare(_ name: String, _ run: (ScanKernel) -> Tensor) -> Finding {
+  private static func compare(
+    _ name: String, _ engine: EngineDescription, _ run: (ScanKernel) -> Tensor
+  ) -> Finding {
     let tolerance = 1e-5
-    let value = "compiled, \(Engine.scanCapability)"
+    let value = engine.scan
     do {
       let error = try withTorchErrors {
         let (own, definition) = (run(.compiled), run(.naive))

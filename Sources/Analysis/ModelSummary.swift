@@ -63,10 +63,17 @@ public struct ModelSummary: Sendable, Encodable {
   ///   - architecture: the model.
   ///   - size: height and width of the image in pixels; the model's own if absent.
   public init(_ architecture: Architecture, size: (height: Int, width: Int)? = nil) {
-    let model = architecture.makeModel()
-    let size = size ?? architecture.input.imageSize
-    let publication = architecture.publication
-    name = architecture.rawValue
+    self.init(architecture.makeModel(), size: size ?? architecture.input.imageSize)
+  }
+
+  /// Counts a model as it was built.
+  ///
+  /// - Parameters:
+  ///   - model: the model, in evaluation mode.
+  ///   - size: height and width of the image in pixels.
+  public init(_ model: Model, size: (height: Int, width: Int)) {
+    let publication = model.architecture.publication
+    name = model.architecture.rawValue
     paper = publication?.paper
     top1 = publication?.top1
     weights = publication?.weights

@@ -1,4 +1,5 @@
 import Foundation
+public import Scan
 import Torch
 
 /// A run over several references.
@@ -58,7 +59,8 @@ public struct Verification {
       }
     }
     return Summary(
-      engine: .init(), dtype: verifiers.first?.dtype.name ?? "", device: "\(verifiers.first?.device ?? .cpu)",
+      engine: EngineDescription(device: verifiers.first?.device ?? .cpu),
+      dtype: verifiers.first?.dtype.name ?? "", device: "\(verifiers.first?.device ?? .cpu)",
       results: results, isInterrupted: isCut)
   }
 

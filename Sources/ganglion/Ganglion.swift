@@ -12,6 +12,8 @@ struct Ganglion: AsyncParsableCommand {
       TrainCommand.self,
       EvaluateCommand.self,
       PredictCommand.self,
+      ReportCommand.self,
+      BenchmarkCommand.self,
       ModelsCommand.self,
       InspectCommand.self,
       VerifyCommand.self,

@@ -38,13 +38,15 @@ struct ToyProject {
 
   func path(_ name: String) -> String { root.appending(path: name).path }
 
-  /// The lines of a run's metrics log without what depends on time.
+  /// The lines of a run's metrics log without what depends on time and machine.
   func metrics(_ run: String) throws -> [String] {
     let text = try String(contentsOf: root.appending(path: "\(run)/metrics.jsonl"), encoding: .utf8)
-    return try text.split(separator: "\n").map { line in
+    let records = try text.split(separator: "\n").map { line in
       let object = try JSONSerialization.jsonObject(with: Foundation.Data(line.utf8))
-      let fields = try #require(object as? [String: Any])
-      return fields.filter { !["images_per_second", "memory_bytes"].contains($0.key) }
+      return try #require(object as? [String: Any])
+    }
+    return records.filter { $0["kind"] as? String != "engine" }.map { fields in
+      fields.filter { !["images_per_second", "memory_bytes", "seconds"].contains($0.key) }
         .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
     }
   }

@@ -1,22 +1,10 @@
-import Evaluation
 import Foundation
+public import Scan
 
-/// The metrics log: a JSON object a line, for every interval of steps and every epoch.
+/// The metrics log: a JSON object a line, for what computes, every interval of steps and every epoch.
+///
+/// ``MetricsHistory`` reads it.
 public final class JSONLog: TrainingObserver {
-  private struct StepLine: Encodable {
-    let kind = "step"
-    let step, epoch: Int
-    let loss, learningRate, gradientNorm, imagesPerSecond: Double
-    let memoryBytes: Int
-  }
-
-  private struct EpochLine: Encodable {
-    let kind = "epoch"
-    let step, epoch: Int
-    let trainingLoss, loss, top1, top5: Double
-    let isBest: Bool
-  }
-
   private struct Position: Decodable {
     let kind: String
     let step, epoch: Int
@@ -29,7 +17,10 @@ public final class JSONLog: TrainingObserver {
   private let file: AppendedFile
   private let interval: Int
   private let encoder = JSONEncoder()
+  private let start = ContinuousClock.now
   private var rate = RateMeter()
+  /// Waits for the first step or epoch, so that a run that never took one leaves no trace.
+  private var engineLine: EngineLine?
 
   /// Opens the log of a run.
   ///
@@ -37,9 +28,14 @@ public final class JSONLog: TrainingObserver {
   ///   - folder: the run's folder.
   ///   - interval: steps between lines.
   ///   - progress: where the run goes on; lines from beyond are dropped, as they will be written again.
+  ///   - engine: what computes.
   /// - Throws: ``TrainingError`` if the file cannot be written.
-  public init(_ folder: RunFolder, interval: Int, resumingAt progress: Progress? = nil) throws {
+  public init(
+    _ folder: RunFolder, interval: Int, resumingAt progress: Progress? = nil,
+    engine: EngineDescription = EngineDescription()
+  ) throws {
     self.interval = interval
+    engineLine = EngineLine(step: progress?.step ?? 0, epoch: progress?.epoch ?? 0, engine: engine)
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = .sortedKeys
     if let progress, let text = try? String(contentsOf: folder.metrics, encoding: .utf8) {
@@ -57,19 +53,21 @@ public final class JSONLog: TrainingObserver {
     guard record.step % interval == 0 || record.step == record.steps else { return }
     try write(
       StepLine(
-        step: record.step, epoch: record.epoch, loss: record.loss, learningRate: record.learningRate,
-        gradientNorm: record.gradientNorm, imagesPerSecond: rate.perSecond, memoryBytes: residentMemory()))
+        record, imagesPerSecond: rate.perSecond, memoryBytes: residentMemory(), seconds: seconds))
   }
 
   public func didEndEpoch(_ record: EpochRecord) throws {
-    try write(
-      EpochLine(
-        step: record.step, epoch: record.epoch, trainingLoss: record.trainingLoss, loss: record.score.loss,
-        top1: record.score.top1, top5: record.score.top5, isBest: record.isBest))
+    try write(EpochLine(record, seconds: seconds))
     rate = RateMeter()
   }
 
+  private var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+
   private func write(_ line: some Encodable) throws {
+    if let engineLine {
+      self.engineLine = nil
+      try write(engineLine)
+    }
     try file.append(encoder.encode(line) + Data("\n".utf8))
   }
 }

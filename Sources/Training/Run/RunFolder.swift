@@ -6,6 +6,9 @@ public struct RunFolder: Hashable, Sendable {
   /// The folder.
   public let url: URL
 
+  /// The folder at that place, whatever it holds.
+  public init(url: URL) { self.url = url }
+
   /// The recipe as it was resolved.
   public var recipe: URL { url.appending(path: "recipe.yaml") }
   /// A JSON object a line for every interval of steps and every epoch.

@@ -18,9 +18,6 @@ struct EngineOptions: ParsableArguments {
   /// - Parameter recipe: what counts where the option is not given.
   func start(recipe: Int? = nil) {
     if let threads = threads ?? recipe { Engine.threadCount = threads }
-    let kernel = ScanKernel.current
-    say(
-      "LibTorch \(Engine.version) on \(Device.cpu), \(Engine.threadCount) threads; "
-        + "scan kernel: \(kernel.rawValue)" + (kernel == .compiled ? " (\(Engine.scanCapability))" : ""))
+    say(EngineDescription().line)
   }
 }

@@ -12,10 +12,15 @@ func output(_ text: String) {
 
 /// Writes a result to standard output as JSON with keys in snake case.
 func outputJSON(_ value: some Encodable) throws {
+  output(String(decoding: try encodedJSON(value), as: UTF8.self))
+}
+
+/// A result as one line of JSON with keys in snake case.
+func encodedJSON(_ value: some Encodable) throws -> Data {
   let encoder = JSONEncoder()
   encoder.keyEncodingStrategy = .convertToSnakeCase
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  output(String(decoding: try encoder.encode(value), as: UTF8.self))
+  return try encoder.encode(value)
 }
 
 /// The file or folder of a path as a person types it.
