@@ -14,6 +14,7 @@ struct Ganglion: AsyncParsableCommand {
       PredictCommand.self,
       ModelsCommand.self,
       InspectCommand.self,
+      ConvertCommand.self,
       VerifyCommand.self,
       DoctorCommand.self,
     ])
