@@ -1,3 +1,4 @@
+import Backbones
 import Layers
 public import Torch
 

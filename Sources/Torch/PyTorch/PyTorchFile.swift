@@ -98,22 +98,29 @@ extension PyTorchFile {
   private static func readArchive(_ source: any ByteSource) throws -> (PickleGraph, [String: Place]) {
     let directory = try ZipDirectory(source)
     let folder = directory.firstName?.prefix { $0 != "/" } ?? ""
-    func entry(_ name: String) -> ZipDirectory.Entry? { directory.entries["\(folder)/\(name)"] }
+    func entry(_ name: String) throws -> ZipDirectory.Entry? {
+      guard let entry = directory.entries["\(folder)/\(name)"], entry.isCompressed else {
+        return directory.entries["\(folder)/\(name)"]
+      }
+      throw CheckpointError(
+        path: source.path, problem: "its zip entry '\(name.prefix(200))' is compressed, which torch.save never does",
+        remedy: "pack the archive again without compression")
+    }
     func place(_ entry: ZipDirectory.Entry) -> Place {
       // PyTorch writes 0 where it was told not to compute checksums.
       Place(range: entry.range, checksum: entry.checksum == 0 ? nil : entry.checksum)
     }
-    if entry("constants.pkl") != nil {
+    if directory.entries["\(folder)/constants.pkl"] != nil {
       throw CheckpointError(
         path: source.path, problem: "is a TorchScript program, not a dictionary of weights",
         remedy: "load it in PyTorch and save the module's state_dict()")
     }
-    guard let pickle = entry("data.pkl") else {
+    guard let pickle = try entry("data.pkl") else {
       throw CheckpointError(
         path: source.path, problem: "is a zip archive without the data.pkl that torch.save writes",
         remedy: "give a file written by torch.save")
     }
-    if let order = entry("byteorder") {
+    if let order = try entry("byteorder") {
       let text = String(decoding: try source.bytes(order.range.prefix(16)), as: UTF8.self)
       guard text == "little" else { throw bigEndian(source) }
     }
@@ -126,7 +133,7 @@ extension PyTorchFile {
     }
     var places: [String: Place] = [:]
     for elements in reader.storages.values {
-      guard let entry = entry("data/\(elements.key)") else {
+      guard let entry = try entry("data/\(elements.key)") else {
         throw source.broken("lacks the storage '\(elements.key.prefix(100))' that its tensors need")
       }
       guard entry.range.count == elements.byteCount else {

@@ -1,4 +1,4 @@
-/// The entries of a zip archive such as `torch.save` writes: stored, not compressed or encrypted, in one file.
+/// The entries of a zip archive such as `torch.save` writes: in one file, not encrypted.
 ///
 /// ZIP: PKWARE, APPNOTE 6.3, sections 4.3 to 4.5. The central directory decides; what local headers say must agree with
 /// it, and no entry may overlap another or the directory.
@@ -11,6 +11,8 @@ struct ZipDirectory {
     let range: Range<Int>
     /// The checksum of the content.
     let checksum: UInt32
+    /// Whether the content is compressed, which it never is in `torch.save`'s archives.
+    let isCompressed: Bool
   }
 
   private(set) var entries: [String: Entry] = [:]
@@ -133,7 +135,9 @@ extension ZipDirectory {
 
     let name: String
     let flags: Int
+    let method: Int
     let checksum: UInt32
+    /// The bytes in the archive.
     let size: Int
     let offset: Int
 
@@ -144,7 +148,7 @@ extension ZipDirectory {
       }
       try reader.skip(4)
       flags = try reader.size(UInt16.self)
-      let method = try reader.size(UInt16.self)
+      method = try reader.size(UInt16.self)
       try reader.skip(4)
       checksum = try reader.integer(UInt32.self)
       var packed = try reader.size(UInt32.self)
@@ -178,13 +182,10 @@ extension ZipDirectory {
         throw CheckpointError(
           path: source.path, problem: "\(key) is encrypted", remedy: "decrypt the archive first")
       }
-      guard method == 0 else {
-        throw CheckpointError(
-          path: source.path, problem: "\(key) is compressed, which torch.save never does",
-          remedy: "pack the archive again without compression")
+      guard packed == size || method != 0 else {
+        throw source.broken("\(key) has two sizes, \(packed) and \(size)")
       }
-      guard packed == size else { throw source.broken("\(key) has two sizes, \(packed) and \(size)") }
-      (self.name, self.size, self.offset) = (name, size, offset)
+      (self.name, self.size, self.offset) = (name, packed, offset)
     }
 
     private static func isPlain(_ name: String) -> Bool {
@@ -208,13 +209,14 @@ extension ZipDirectory {
       }
       // With this flag the sizes follow the content, and the directory alone is believed.
       let isDescribedLater = field(6, 2) & 8 != 0
-      let agrees = field(22, 4) == size || field(22, 4) == ZipDirectory.saturated32
-      guard field(8, 2) == 0, isDescribedLater || agrees,
+      let agrees = [size, ZipDirectory.saturated32].contains(field(18, 4))
+      guard field(8, 2) == method, isDescribedLater || agrees,
         try reader.bytes(field(26, 2)) == Array(name.utf8)
       else { throw source.broken("\(key) says otherwise in its local header") }
       try reader.skip(field(28, 2))
       guard reader.remaining >= size else { throw source.broken("\(key) does not lie in the archive") }
-      return Entry(name: name, range: reader.position..<reader.position + size, checksum: checksum)
+      return Entry(
+        name: name, range: reader.position..<reader.position + size, checksum: checksum, isCompressed: method != 0)
     }
   }
 }
