@@ -68,7 +68,8 @@ public struct CheckpointSummary: Sendable, Encodable {
     var lines = ["format: \(format)"]
     if let selection {
       let prefix = strippedPrefix.map { $0.isEmpty ? "" : " without '\($0)'" } ?? ""
-      lines.append("weights: \(selection.isEmpty ? "the outermost dictionary" : Self.printable(selection))\(prefix)")
+      lines.append(
+        "weights: \(selection.isEmpty ? "the outermost dictionary" : Self.printable(selection))\(prefix)")
       let rest = candidates.filter { $0 != selection }.map { $0.isEmpty ? "\"\"" : Self.printable($0) }
       if !rest.isEmpty { lines.append("also with tensors: \(rest.joined(separator: ", "))") }
       if !selection.isEmpty { lines += Self.list("in the file", contents) }

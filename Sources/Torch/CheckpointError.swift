@@ -28,6 +28,7 @@ public struct CheckpointError: Error, CustomStringConvertible, Equatable, Sendab
 extension String {
   /// The text with a space for each control character, so that a stranger's text cannot command a terminal.
   public var withoutControlCharacters: String {
-    String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
+    String(
+      String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
   }
 }

@@ -37,7 +37,8 @@ public struct SafeTensors: Sendable {
 
   init(_ source: any ByteSource) throws {
     guard source.count >= 8 else {
-      throw source.broken("a safetensors file starts with 8 bytes of header length, and this one has \(source.count)")
+      throw source.broken(
+        "a safetensors file starts with 8 bytes of header length, and this one has \(source.count)")
     }
     let declared = try source.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard declared <= UInt64(Self.headerLimit) else {

@@ -15,7 +15,8 @@ extension SafeTensors {
   ) throws {
     if isPoisoned {
       throw CheckpointError(
-        path: url.path(percentEncoded: false), problem: "is not written, because an operation before it failed",
+        path: url.path(percentEncoded: false),
+        problem: "is not written, because an operation before it failed",
         remedy: "mind that failure first")
     }
     var rest = tensors[...]

@@ -129,14 +129,16 @@ public struct StateDictionary: Sendable {
       CheckpointError(path: source.path, problem: kind, remedy: remedy)
     }
     if start.count > 261, start[257...].starts(with: Array("ustar".utf8)) {
-      throw unknown("is a tar archive, the form of PyTorch before 0.2", "load and save it again with a later one")
+      throw unknown(
+        "is a tar archive, the form of PyTorch before 0.2", "load and save it again with a later one")
     }
     guard start.count > 8, start[8] != UInt8(ascii: "{") else { return }
     if start.starts(with: Array("version https://git-lfs".utf8)) {
       throw unknown("is a pointer to a file in Git LFS", "fetch the file itself with `git lfs pull`")
     }
     if start[0] == 0x80, (2...5).contains(start[1]) {
-      throw unknown("is a pickle that torch.save did not write", "save the model's state_dict() with torch.save")
+      throw unknown(
+        "is a pickle that torch.save did not write", "save the model's state_dict() with torch.save")
     }
     throw unknown(
       "is neither a safetensors file nor one written by torch.save", "give a file of one of these formats")

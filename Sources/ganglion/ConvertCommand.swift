@@ -58,7 +58,8 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     guard Extension(rawValue: location(output).pathExtension) != nil else {
-      throw ValidationError("'\(output)' must end in .safetensors, .pth or .pt, which says how it is written.")
+      throw ValidationError(
+        "'\(output)' must end in .safetensors, .pth or .pt, which says how it is written.")
     }
   }
 
@@ -113,11 +114,15 @@ private struct Conversion {
       let (optimizer, plain) = (
         rest.count { $0.key.hasPrefix("optimizer.") }, rest.count { !$0.key.hasPrefix("optimizer.") }
       )
-      if plain > 0 { items.append(.init(key: "the run's own weights", kind: "\(plain) tensors, since it has averages")) }
+      if plain > 0 {
+        items.append(.init(key: "the run's own weights", kind: "\(plain) tensors, since it has averages"))
+      }
       if optimizer > 0 { items.append(.init(key: "the optimizer's state", kind: "\(optimizer) tensors")) }
     }
     if !keepsMetadata {
-      let texts = source.metadata.keys.filter { source.format == .safeTensors && $0 != "format" || kept != nil }
+      let texts = source.metadata.keys.filter {
+        source.format == .safeTensors && $0 != "format" || kept != nil
+      }
       items += texts.sorted().map { .init(key: $0, kind: "text of the file's metadata") }
     }
     guard let selection = source.selection else { return items }
@@ -175,9 +180,13 @@ private struct ConversionReport: Encodable {
   var text: String {
     var lines = ["\(tensors) tensors, \(Quantity.bytes(bytes)), from \(input) (\(inputFormat)) to \(output)"]
     if let key, !key.isEmpty { lines.append("taken: \(key)") }
-    if let strippedPrefix, !strippedPrefix.isEmpty { lines.append("'\(strippedPrefix)' is left out of every key") }
+    if let strippedPrefix, !strippedPrefix.isEmpty {
+      lines.append("'\(strippedPrefix)' is left out of every key")
+    }
     lines += leftOut.map { "left out: \($0.key.prefix(160)) (\($0.kind))" }
-    lines += overflowed.map { "warning: \($0.prefix(160)) has values too large for the new type, infinite now" }
+    lines += overflowed.map {
+      "warning: \($0.prefix(160)) has values too large for the new type, infinite now"
+    }
     return lines.map(\.withoutControlCharacters).joined(separator: "\n")
   }
 }

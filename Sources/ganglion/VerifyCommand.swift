@@ -33,7 +33,8 @@ struct VerifyCommand: ParsableCommand {
   var cases: [String] = []
 
   @Option(
-    help: ArgumentHelp("Weights for the model, safetensors or PyTorch; takes one reference file.", valueName: "file"),
+    help: ArgumentHelp(
+      "Weights for the model, safetensors or PyTorch; takes one reference file.", valueName: "file"),
     completion: .file())
   var weights: String?
 
@@ -86,7 +87,9 @@ struct VerifyCommand: ParsableCommand {
     do {
       let file = try StateDictionary(contentsOf: location(weights))
       let selection = file.selection.map { $0.path.isEmpty ? "the outermost dictionary" : $0.path }
-      say("weights: \(weights), \(file.format.rawValue)\(selection.map { ", \($0)" } ?? "")".withoutControlCharacters)
+      say(
+        "weights: \(weights), \(file.format.rawValue)\(selection.map { ", \($0)" } ?? "")"
+          .withoutControlCharacters)
       return try verifier.loading(file)
     } catch {
       throw unusable("\(error)")

@@ -50,7 +50,8 @@ struct ElementType: Equatable, Sendable {
   private static let storageClasses: [String: ElementType] = {
     var classes = [
       "torch.storage.UntypedStorage": ElementType("uint8", 1), "torch.UntypedStorage": .init("uint8", 1),
-      "torch.ComplexFloatStorage": .init("complex64", 8), "torch.ComplexDoubleStorage": .init("complex128", 16),
+      "torch.ComplexFloatStorage": .init("complex64", 8),
+      "torch.ComplexDoubleStorage": .init("complex128", 16),
       "torch.QInt8Storage": .init("qint8", 1), "torch.QUInt8Storage": .init("quint8", 1),
       "torch.QInt32Storage": .init("qint32", 4), "torch.QUInt4x2Storage": .init("quint4x2", 1),
       "torch.QUInt2x4Storage": .init("quint2x4", 1),

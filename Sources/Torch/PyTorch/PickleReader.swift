@@ -15,12 +15,14 @@ struct PickleReader {
   private var reader: ByteReader
   private var stack: [Reference] = []
   private var marks: [Int] = []
-  private var memo: [Int: Reference] = [:]
+  private var memo: [Reference] = []
+  // Places that were left open before, which no writer of pickles does.
+  private var sparseMemo: [Int: Reference] = [:]
   private var budget: Int
 
   /// Values that a pickle may hold for each of its bytes; `torch.save` needs less than one.
   private static let valuesPerByte = 16
-  private static let valueLimit = 20_000_000
+  private static let valueLimit = 5_000_000
   /// Bytes of a class's name, or of an integer.
   private static let lengthLimit = 1000
 
@@ -28,7 +30,9 @@ struct PickleReader {
   init(_ reader: ByteReader) throws {
     self.reader = reader
     // The least is for pickles that are too small to hurt.
-    budget = min(Self.valueLimit, 1024 + reader.remaining.multipliedReportingOverflow(by: Self.valuesPerByte).partialValue)
+    budget = min(
+      Self.valueLimit,
+      1024 + reader.remaining.multipliedReportingOverflow(by: Self.valuesPerByte).partialValue)
     while try step(try self.reader.byte()) {}
   }
 
@@ -55,7 +59,9 @@ struct PickleReader {
     case "(": marks.append(stack.count)
     case "0": if marks.last == stack.count { marks.removeLast() } else { _ = try pop() }
     case "1": _ = try popToMark()
-    case "2": stack.append(try top())
+    case "2":
+      try spend(1)
+      stack.append(try top())
     case "N", "\u{88}", "\u{89}", "I", "J", "K", "M", "L", "\u{8a}", "\u{8b}", "F", "G":
       try push(try number(opcode))
     case "S", "T", "U", "V", "X", "\u{8c}", "\u{8d}", "B", "C", "\u{8e}", "\u{96}":
@@ -82,7 +88,9 @@ extension PickleReader {
   }
 
   private func top() throws -> Reference {
-    guard let last = stack.last, stack.count > marks.last ?? 0 else { throw broken("takes from an empty stack") }
+    guard let last = stack.last, stack.count > marks.last ?? 0 else {
+      throw broken("takes from an empty stack")
+    }
     return last
   }
 
@@ -182,7 +190,9 @@ extension PickleReader {
         default: 0
         }
       let digits = rest.dropFirst().prefix(width)
-      if width > 0, digits.count == width, let code = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(code) {
+      if width > 0, digits.count == width, let code = UInt32(digits, radix: 16),
+        let scalar = Unicode.Scalar(code)
+      {
         result.unicodeScalars.append(scalar)
         rest = rest.dropFirst(1 + width)
       } else {
@@ -196,21 +206,21 @@ extension PickleReader {
 extension PickleReader {
   private mutating func collection(_ opcode: UInt8) throws -> PickleValue {
     switch Unicode.Scalar(opcode) {
-    case ")": return .tuple([])
-    case "t": return .tuple(try popToMark())
-    case "\u{85}": return .tuple([try pop()])
+    case ")": return graph.makeTuple([])
+    case "t": return graph.makeTuple(try popToMark())
+    case "\u{85}": return graph.makeTuple(CollectionOfOne(try pop()))
     case "\u{86}":
       let second = try pop()
-      return .tuple([try pop(), second])
+      return graph.makeTuple([try pop(), second])
     case "\u{87}":
       let (third, second) = (try pop(), try pop())
-      return .tuple([try pop(), second, third])
-    case "]": return .list([])
-    case "l": return .list(try popToMark())
-    case "}": return .dictionary([])
-    case "d": return .dictionary(try popPairs())
-    case "\u{8f}": return .set([])
-    default: return .set(try popToMark())
+      return graph.makeTuple([try pop(), second, third])
+    case "]": return graph.makeList([])
+    case "l": return graph.makeList(try popToMark())
+    case "}": return graph.makeDictionary([])
+    case "d": return graph.makeDictionary(try popPairs())
+    case "\u{8f}": return graph.makeSet([])
+    default: return graph.makeSet(try popToMark())
     }
   }
 
@@ -218,42 +228,49 @@ extension PickleReader {
     switch Unicode.Scalar(opcode) {
     case "a":
       let item = try pop()
-      try append([item])
+      try append(CollectionOfOne(item))
     case "s":
       let value = try pop()
       let key = try pop()
-      try insert([.init(key: key, value: value)])
+      try insert(CollectionOfOne(PickleValue.Pair(key: key, value: value)))
     case "u": try insert(try popPairs())
     default: try append(try popToMark())
     }
   }
 
-  private mutating func append(_ items: [Reference]) throws {
+  private mutating func append(_ items: some Collection<Reference>) throws {
     let target = try top()
-    if graph.withElements(target, { $0 += items }) { return }
+    if graph.append(items, to: target) { return }
     // An object that is a list in disguise means nothing here, nor does what it holds.
     guard case .record = graph[target] else { throw broken("appends to what is no list") }
   }
 
-  private mutating func insert(_ pairs: [PickleValue.Pair]) throws {
+  private mutating func insert(_ pairs: some Collection<PickleValue.Pair>) throws {
     let target = try top()
-    if case .record(var record) = graph[target], record.contents == nil {
-      try spend(1)
-      record.contents = graph.append(.dictionary([]))
-      graph[target] = .record(record)
+    guard graph.insert(pairs, into: target) else {
+      throw broken("puts a key into what is no dictionary")
     }
-    guard graph.withPairs(target, { $0 += pairs }) else { throw broken("puts a key into what is no dictionary") }
   }
 
   private mutating func remember(_ opcode: UInt8) throws {
     switch Unicode.Scalar(opcode) {
-    case "p": memo[try index()] = try top()
-    case "q": memo[Int(try reader.byte())] = try top()
-    case "r": memo[try reader.size(UInt32.self)] = try top()
-    case "\u{94}": memo[memo.count] = try top()
-    case "g": stack.append(try recall(try index()))
-    case "h": stack.append(try recall(Int(try reader.byte())))
-    default: stack.append(try recall(try reader.size(UInt32.self)))
+    case "p": keep(try top(), at: try index())
+    case "q": keep(try top(), at: Int(try reader.byte()))
+    case "r": keep(try top(), at: try reader.size(UInt32.self))
+    case "\u{94}": keep(try top(), at: memo.count + sparseMemo.count)
+    case "g": try recall(try index())
+    case "h": try recall(Int(try reader.byte()))
+    default: try recall(try reader.size(UInt32.self))
+    }
+  }
+
+  private mutating func keep(_ value: Reference, at index: Int) {
+    if index == memo.count {
+      memo.append(value)
+    } else if index < memo.count {
+      memo[index] = value
+    } else {
+      sparseMemo[index] = value
     }
   }
 
@@ -262,9 +279,12 @@ extension PickleReader {
     return index
   }
 
-  private func recall(_ index: Int) throws -> Reference {
-    guard let reference = memo[index] else { throw broken("recalls the value \(index), which it never kept") }
-    return reference
+  private mutating func recall(_ index: Int) throws {
+    guard let value = index < memo.count ? memo[index] : sparseMemo[index] else {
+      throw broken("recalls the value \(index), which it never kept")
+    }
+    try spend(1)
+    stack.append(value)
   }
 }
 
@@ -282,14 +302,14 @@ extension PickleReader {
     case "i":
       let module = try ascii()
       let callee = graph.append(.global(try name(module, try ascii())))
-      let arguments = graph.append(.tuple(try popToMark()))
+      let arguments = graph.append(graph.makeTuple(try popToMark()))
       try spend(2)
       stack.append(try call(callee, arguments))
     case "o":
       let items = try popToMark()
       guard let callee = items.first else { throw broken("makes an object of no class") }
       try spend(1)
-      stack.append(try call(callee, graph.append(.tuple(Array(items.dropFirst())))))
+      stack.append(try call(callee, graph.append(graph.makeTuple(items.dropFirst()))))
     case "\u{92}":
       _ = try pop()
       fallthrough
@@ -307,17 +327,19 @@ extension PickleReader {
     }
   }
 
-  private func name(_ module: String, _ name: String) throws -> String {
+  private mutating func name(_ module: String, _ name: String) throws -> String {
     guard module.utf8.count + name.utf8.count <= Self.lengthLimit else {
       throw broken("names a class by more than \(Self.lengthLimit) bytes")
     }
+    // Short names repeated are as many texts.
+    try spend((module.utf8.count + name.utf8.count) / 16)
     return "\(module).\(name)"
   }
 
   /// What a persistent identifier of `torch.save` stands for: a storage, or in old files a module's own object.
   private mutating func persistent(_ identifier: Reference) throws -> Reference {
-    guard case .tuple(let items) = graph[identifier], let first = items.first,
-      case .text(let kind) = graph[first]
+    guard case .tuple = graph[identifier], let items = graph.elements(identifier).map(Array.init),
+      let first = items.first, case .text(let kind) = graph[first]
     else { throw broken("refers to data outside of itself in an unknown way") }
     if kind == "module", items.count > 1 { return items[1] }
     guard kind == "storage", items.count >= 5, case .global(let name) = graph[items[1]],
@@ -330,8 +352,10 @@ extension PickleReader {
       throw broken("has a storage too large to count")
     }
     var view = 0..<count
-    if items.count > 5, case .tuple(let part) = graph[items[5]] {
-      guard part.count == 3, case .integer(let start) = graph[part[1]], case .integer(let size) = graph[part[2]],
+    if items.count > 5, case .tuple = graph[items[5]] {
+      let part = graph.elements(items[5]).map(Array.init) ?? []
+      guard part.count == 3, case .integer(let start) = graph[part[1]],
+        case .integer(let size) = graph[part[2]],
         (0...count).contains(start), (0...count - start).contains(size)
       else { throw broken("has a part of a storage that reaches outside of it") }
       view = start..<start + size

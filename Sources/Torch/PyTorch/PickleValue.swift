@@ -3,8 +3,10 @@
 /// Values name the values they hold by their place in a ``PickleGraph``. So a value that is shared a thousand times is
 /// stored once, a cycle is nothing special, and no depth of nesting needs a stack, not even to be freed.
 enum PickleValue: Sendable {
-  /// A place in a graph.
+  /// A value's place in a graph.
   typealias Reference = Int32
+  /// The place in a graph of what a collection holds.
+  typealias Place = Int32
 
   case none
   case bool(Bool)
@@ -14,11 +16,13 @@ enum PickleValue: Sendable {
   case float(Double)
   case text(String)
   case bytes([UInt8])
-  case list([Reference])
-  case tuple([Reference])
-  case set([Reference])
-  /// Pairs in the order in which they were put in; of pairs with equal keys the last counts.
-  case dictionary([Pair])
+  /// Elements: ``PickleGraph/elements(_:)``.
+  case list(Place)
+  case set(Place)
+  /// Elements that never change: ``PickleGraph/elements(_:)``.
+  case tuple(start: Place, count: Place)
+  /// Pairs in the order in which they were put in: ``PickleGraph/pairs(_:)``. Of pairs with equal keys the last counts.
+  case dictionary(Place)
   case storage(StoredElements)
   indirect case tensor(StoredTensor)
   /// A class or function by its full name.
@@ -40,15 +44,19 @@ struct PickleRecord: Sendable {
   let arguments: PickleValue.Reference
   /// What the object would be given after it is made.
   var state: PickleValue.Reference?
-  /// The dictionary of what would be put into it by key.
-  var contents: PickleValue.Reference?
+  /// What would be put into it by key.
+  var contents: PickleValue.Place?
 }
 
 /// All values of a pickle.
 struct PickleGraph: Sendable {
-  fileprivate(set) var values: [PickleValue] = []
+  private(set) var values: [PickleValue] = []
   /// The value that the pickle stands for.
   var root: PickleValue.Reference = 0
+  // Outside of the values, where they grow without being copied.
+  private var lists: [[PickleValue.Reference]] = []
+  private var dictionaries: [[PickleValue.Pair]] = []
+  private var tuples: [PickleValue.Reference] = []
 
   subscript(_ reference: PickleValue.Reference) -> PickleValue {
     get { values[Int(reference)] }
@@ -60,50 +68,79 @@ struct PickleGraph: Sendable {
     return PickleValue.Reference(values.count - 1)
   }
 
-  /// Changes the list, set or tuple at a place without copying it.
-  mutating func withElements(
-    _ reference: PickleValue.Reference, _ body: (inout [PickleValue.Reference]) -> Void
+  mutating func makeList(_ elements: [PickleValue.Reference]) -> PickleValue {
+    lists.append(elements)
+    return .list(PickleValue.Place(lists.count - 1))
+  }
+
+  mutating func makeSet(_ elements: [PickleValue.Reference]) -> PickleValue {
+    lists.append(elements)
+    return .set(PickleValue.Place(lists.count - 1))
+  }
+
+  mutating func makeTuple(_ elements: some Collection<PickleValue.Reference>) -> PickleValue {
+    tuples += elements
+    return .tuple(
+      start: PickleValue.Place(tuples.count - elements.count), count: PickleValue.Place(elements.count))
+  }
+
+  mutating func makeDictionary(_ pairs: [PickleValue.Pair]) -> PickleValue {
+    dictionaries.append(pairs)
+    return .dictionary(PickleValue.Place(dictionaries.count - 1))
+  }
+
+  /// What a list, set or tuple holds; `nil` if the value is none.
+  func elements(_ reference: PickleValue.Reference) -> ArraySlice<PickleValue.Reference>? {
+    switch self[reference] {
+    case .list(let place), .set(let place): lists[Int(place)][...]
+    case .tuple(let start, let count): tuples[Int(start)..<Int(start) + Int(count)]
+    default: nil
+    }
+  }
+
+  /// What a dictionary holds, or an object that is one in disguise; `nil` if the value is none.
+  func pairs(_ reference: PickleValue.Reference) -> [PickleValue.Pair]? {
+    switch self[reference] {
+    case .dictionary(let place): dictionaries[Int(place)]
+    case .record(let record): record.contents.map { dictionaries[Int($0)] }
+    default: nil
+    }
+  }
+
+  /// Appends to a list or set; false if the value is none.
+  mutating func append(
+    _ elements: some Collection<PickleValue.Reference>, to reference: PickleValue.Reference
   ) -> Bool {
-    let value = self[reference]
-    self[reference] = .none
-    switch consume value {
-    case .list(var elements):
-      body(&elements)
-      self[reference] = .list(elements)
-    case .set(var elements):
-      body(&elements)
-      self[reference] = .set(elements)
-    case let other:
-      self[reference] = other
-      return false
+    switch self[reference] {
+    case .list(let place), .set(let place):
+      lists[Int(place)] += elements
+      return true
+    default: return false
     }
-    return true
   }
 
-  /// Changes the pairs of a dictionary, or of an object that is one in disguise, without copying them.
-  mutating func withPairs(_ reference: PickleValue.Reference, _ body: (inout [PickleValue.Pair]) -> Void) -> Bool
-  {
-    let place = contents(reference) ?? reference
-    let value = self[place]
-    self[place] = .none
-    switch consume value {
-    case .dictionary(var pairs):
-      body(&pairs)
-      self[place] = .dictionary(pairs)
-    case let other:
-      self[place] = other
-      return false
+  /// Puts pairs into a dictionary, or into an object, which becomes one in disguise; false if the value is neither.
+  mutating func insert(
+    _ pairs: some Collection<PickleValue.Pair>, into reference: PickleValue.Reference
+  ) -> Bool {
+    switch self[reference] {
+    case .dictionary(let place): dictionaries[Int(place)] += pairs
+    case .record(var record):
+      if let place = record.contents {
+        dictionaries[Int(place)] += pairs
+      } else {
+        dictionaries.append(Array(pairs))
+        record.contents = PickleValue.Place(dictionaries.count - 1)
+        self[reference] = .record(record)
+      }
+    default: return false
     }
     return true
-  }
-
-  private func contents(_ reference: PickleValue.Reference) -> PickleValue.Reference? {
-    if case .record(let record) = self[reference] { record.contents } else { nil }
   }
 
   /// The pairs of a dictionary whose keys are texts, each key once, in their order; `nil` if the value is none.
   func members(_ reference: PickleValue.Reference) -> [(key: String, value: PickleValue.Reference)]? {
-    guard case .dictionary(let pairs) = self[contents(reference) ?? reference] else { return nil }
+    guard let pairs = pairs(reference) else { return nil }
     var members: [(key: String, value: PickleValue.Reference)] = []
     var places: [String: Int] = [:]
     for pair in pairs {
@@ -127,10 +164,10 @@ struct PickleGraph: Sendable {
     case .float: "number"
     case .text: "text"
     case .bytes(let bytes): "\(bytes.count) bytes"
-    case .list(let elements): "list of \(elements.count)"
-    case .tuple(let elements): "tuple of \(elements.count)"
-    case .set(let elements): "set of \(elements.count)"
-    case .dictionary(let pairs): "dictionary of \(pairs.count)"
+    case .list(let place): "list of \(lists[Int(place)].count)"
+    case .set(let place): "set of \(lists[Int(place)].count)"
+    case .tuple(_, let count): "tuple of \(count)"
+    case .dictionary(let place): "dictionary of \(dictionaries[Int(place)].count)"
     case .storage(let elements): "storage of \(elements.count) \(elements.element.name)"
     case .tensor(let tensor): "tensor of \(tensor.element.name) \(tensor.shape)"
     case .global(let name): "the class or function \(name.prefix(100))"

@@ -30,7 +30,9 @@ final class PyTorchFile: Sendable {
   /// How a file starts that this type reads; `nil` if it is of another kind.
   static func container(of source: any ByteSource) throws -> Container? {
     let start = try source.bytes(0..<min(source.count, 24))
-    if start.starts(with: Array("PK".utf8)), start.count > 3, [[3, 4], [5, 6]].contains(Array(start[2...3])) {
+    if start.starts(with: Array("PK".utf8)), start.count > 3,
+      [[3, 4], [5, 6]].contains(Array(start[2...3]))
+    {
       return .zip
     }
     return magicStarts.contains { start.starts(with: $0) } ? .pickles : nil
@@ -58,6 +60,7 @@ final class PyTorchFile: Sendable {
   /// - Parameters:
   ///   - tensor: the tensor's description.
   ///   - target: takes as many bytes as the tensor has.
+  /// - Throws: ``CheckpointError`` if the file cannot be read or the elements are damaged.
   func read(_ tensor: StoredTensor, into target: UnsafeMutableRawBufferPointer) throws {
     guard !target.isEmpty, let place = places[tensor.storage] else { return }
     let scale = tensor.element.byteCount
@@ -103,7 +106,8 @@ extension PyTorchFile {
         return directory.entries["\(folder)/\(name)"]
       }
       throw CheckpointError(
-        path: source.path, problem: "its zip entry '\(name.prefix(200))' is compressed, which torch.save never does",
+        path: source.path,
+        problem: "its zip entry '\(name.prefix(200))' is compressed, which torch.save never does",
         remedy: "pack the archive again without compression")
     }
     func place(_ entry: ZipDirectory.Entry) -> Place {
@@ -138,7 +142,8 @@ extension PyTorchFile {
       }
       guard entry.range.count == elements.byteCount else {
         throw source.broken(
-          "its storage '\(elements.key.prefix(100))' has \(entry.range.count) bytes, expected \(elements.byteCount)")
+          "its storage '\(elements.key.prefix(100))' has \(entry.range.count) bytes, expected \(elements.byteCount)"
+        )
       }
       places[elements.key] = place(entry)
     }
@@ -161,10 +166,13 @@ extension PyTorchFile {
     let isLittle = system.members(system.root)?.first { $0.key == "little_endian" }?.value
     if let isLittle, case .bool(false) = system[isLittle] { throw bigEndian(source) }
     let (object, keys) = (try next(), try next().graph)
-    guard case .list(let order) = keys[keys.root] else { throw source.broken("lacks the list of its storages") }
+    guard case .list = keys[keys.root], let order = keys.elements(keys.root) else {
+      throw source.broken("lacks the list of its storages")
+    }
     var places: [String: Place] = [:]
     for reference in order {
-      guard case .text(let key) = keys[reference], let elements = object.storages[key], places[key] == nil else {
+      guard case .text(let key) = keys[reference], let elements = object.storages[key], places[key] == nil
+      else {
         throw source.broken("lists a storage that none of its tensors has")
       }
       var reader = ByteReader(source, position..<source.count)
@@ -187,6 +195,7 @@ extension PyTorchFile {
 
   private static func bigEndian(_ source: any ByteSource) -> CheckpointError {
     CheckpointError(
-      path: source.path, problem: "was written on a big-endian machine", remedy: "save it again on a little-endian one")
+      path: source.path, problem: "was written on a big-endian machine",
+      remedy: "save it again on a little-endian one")
   }
 }

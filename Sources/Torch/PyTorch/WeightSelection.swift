@@ -33,6 +33,7 @@ struct WeightSelection {
   ///   - graph: what the file's pickle holds.
   ///   - wanted: the path of the dictionary; the first of ``usualPaths`` that has tensors if absent.
   ///   - source: the file.
+  /// - Throws: ``CheckpointError`` if there is no such dictionary, or its tensors are larger than the file allows.
   init(_ graph: PickleGraph, selecting wanted: String?, in source: any ByteSource) throws {
     guard let root = graph.members(graph.root) else {
       throw CheckpointError(
@@ -43,7 +44,9 @@ struct WeightSelection {
     let found = Self.dictionaries(graph)
     candidates = found
     func choices() -> String {
-      found.isEmpty ? "no dictionary in it has tensors" : "name one of \(Self.listed(found.map { $0.isEmpty ? "\"\"" : $0 }))"
+      found.isEmpty
+        ? "no dictionary in it has tensors"
+        : "name one of \(Self.listed(found.map { $0.isEmpty ? "\"\"" : $0 }))"
     }
     guard let path = wanted ?? Self.usualPaths.first(where: { found.contains($0) }) else {
       throw CheckpointError(
@@ -68,10 +71,13 @@ struct WeightSelection {
     guard !tensors.isEmpty else {
       throw CheckpointError(
         path: source.path,
-        problem: "its dictionary '\(path.prefix(200))' has no tensors, its keys are \(Self.listed(members.map(\.key)))",
+        problem:
+          "its dictionary '\(path.prefix(200))' has no tensors, its keys are \(Self.listed(members.map(\.key)))",
         remedy: choices())
     }
-    let isWrapped = tensors.allSatisfy { $0.key.hasPrefix(Self.wrapperPrefix) && $0.key != Self.wrapperPrefix }
+    let isWrapped = tensors.allSatisfy {
+      $0.key.hasPrefix(Self.wrapperPrefix) && $0.key != Self.wrapperPrefix
+    }
     let prefix = isWrapped ? Self.wrapperPrefix : ""
     self.prefix = prefix
     self.tensors = tensors.map { (String($0.key.dropFirst(prefix.count)), $0.tensor) }
@@ -88,7 +94,8 @@ struct WeightSelection {
       guard !overflow, sum <= limit else {
         throw CheckpointError(
           path: source.path, key: key,
-          problem: "makes the tensors larger than \(Self.expansionLimit) times the file, whose elements they share",
+          problem:
+            "makes the tensors larger than \(Self.expansionLimit) times the file, whose elements they share",
           remedy: "save clones of expanded tensors")
       }
       total = sum

@@ -216,7 +216,8 @@ extension ZipDirectory {
       try reader.skip(field(28, 2))
       guard reader.remaining >= size else { throw source.broken("\(key) does not lie in the archive") }
       return Entry(
-        name: name, range: reader.position..<reader.position + size, checksum: checksum, isCompressed: method != 0)
+        name: name, range: reader.position..<reader.position + size, checksum: checksum,
+        isCompressed: method != 0)
     }
   }
 }

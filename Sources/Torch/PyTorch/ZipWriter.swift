@@ -20,6 +20,7 @@ struct ZipWriter {
   ///   - name: the entry's name.
   ///   - size: the bytes of the content, which follow at once.
   ///   - checksum: that of the content.
+  /// - Returns: the header, which ends where the content starts.
   mutating func begin(_ name: String, size: Int, checksum: UInt32) -> [UInt8] {
     let start = position
     let isLarge = size >= Self.sizeLimit
@@ -36,7 +37,8 @@ struct ZipWriter {
       + Self.bytes(Int(checksum), 4) + Self.bytes(shown, 4) + Self.bytes(shown, 4)
       + Self.bytes(name.utf8.count, 2)
     let header =
-      Self.bytes(0x0403_4b50, 4) + Self.bytes(version, 2) + common + Self.bytes(extra.count, 2) + Array(name.utf8)
+      Self.bytes(0x0403_4b50, 4) + Self.bytes(version, 2) + common + Self.bytes(extra.count, 2)
+      + Array(name.utf8)
       + extra
     var far: [UInt8] = []
     if isLarge { far += Self.bytes(size, 8) + Self.bytes(size, 8) }
@@ -55,7 +57,8 @@ struct ZipWriter {
   func end() -> [UInt8] {
     let size = directory.count
     let wideRecord =
-      Self.bytes(0x0606_4b50, 4) + Self.bytes(44, 8) + Self.bytes(45, 2) + Self.bytes(45, 2) + Self.bytes(0, 8)
+      Self.bytes(0x0606_4b50, 4) + Self.bytes(44, 8) + Self.bytes(45, 2) + Self.bytes(45, 2)
+      + Self.bytes(0, 8)
       + Self.bytes(count, 8) + Self.bytes(count, 8) + Self.bytes(size, 8) + Self.bytes(position, 8)
     let locator =
       Self.bytes(0x0706_4b50, 4) + Self.bytes(0, 4) + Self.bytes(position + size, 8) + Self.bytes(1, 4)
