@@ -64,7 +64,9 @@ let package = Package(
     .target(
       name: "CTorch", dependencies: ["CKernels"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
       linkerSettings: torchLibraries),
-    .target(name: "Torch", dependencies: ["CTorch", "Randomness"], swiftSettings: swift),
+    // The checksum of zip archives; libpng needs zlib anyway.
+    .systemLibrary(name: "CZlib"),
+    .target(name: "Torch", dependencies: ["CTorch", "CZlib", "Randomness"], swiftSettings: swift),
     .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),

@@ -21,6 +21,14 @@ public struct CheckpointError: Error, CustomStringConvertible, Equatable, Sendab
   public var description: String {
     // A stranger's file may name its tensors as it likes.
     let name = key.map { " tensor '\($0.prefix(200))':" } ?? ""
-    return "\(path):\(name) \(problem); \(remedy)"
+    return "\(path):\(name) \(problem); \(remedy)".withoutControlCharacters
+  }
+}
+
+extension String {
+  /// The text with a space for each control character, so that a stranger's text cannot command a terminal.
+  public var withoutControlCharacters: String {
+    String(
+      String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
   }
 }

@@ -13,22 +13,34 @@ extension SafeTensors {
   public static func write(
     _ tensors: [(String, Tensor)], metadata: [String: String] = [:], to url: URL
   ) throws {
-    let path = url.path(percentEncoded: false)
     if isPoisoned {
       throw CheckpointError(
-        path: path, problem: "is not written, because an operation before it failed",
+        path: url.path(percentEncoded: false),
+        problem: "is not written, because an operation before it failed",
         remedy: "mind that failure first")
     }
-    let header = try header(tensors, metadata, path)
+    var rest = tensors[...]
+    let entries = tensors.map { StateDictionary.Entry(key: $0, dtype: $1.dtype, shape: $1.shape) }
+    try write(entries, metadata: metadata, to: url) { _ in rest.removeFirst().1 }
+  }
+
+  /// Writes tensors that are made one at a time.
+  static func write(
+    _ entries: [StateDictionary.Entry], metadata: [String: String], to url: URL,
+    tensor: (StateDictionary.Entry) throws -> Tensor
+  ) throws {
+    let header = try header(entries, metadata, url.path(percentEncoded: false))
     try AtomicFile.write(to: url) { file in
       try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try file.append($0) }
       try file.append(header)
-      for (_, tensor) in tensors { try tensor.withUnsafeBytes { try file.append($0) } }
+      for entry in entries {
+        try entry.made(by: tensor).withUnsafeBytes { try file.append($0) }
+      }
     }
   }
 
   private static func header(
-    _ tensors: [(String, Tensor)], _ metadata: [String: String], _ path: String
+    _ tensors: [StateDictionary.Entry], _ metadata: [String: String], _ path: String
   ) throws -> [UInt8] {
     var members: [String] = []
     if !metadata.isEmpty {
@@ -37,7 +49,8 @@ extension SafeTensors {
     }
     var names: Set<String> = []
     var offset = 0
-    for (name, tensor) in tensors {
+    for tensor in tensors {
+      let name = tensor.key
       guard name != SafeTensorsHeader.metadataName, names.insert(name).inserted else {
         throw CheckpointError(
           path: path, key: name, problem: "cannot be written under a name that is taken",

@@ -14,6 +14,8 @@ public struct ModelVerifier {
   /// The device of the run.
   public let device: Device
   let tolerances: Tolerances
+  /// Values that take the place of filled ones, by key.
+  var weights: [String: Tensor] = [:]
 
   /// A verifier of the model that `reference` names.
   ///
@@ -73,7 +75,7 @@ public struct ModelVerifier {
   }
 
   /// Published models have the classes of ImageNet-1K.
-  private static let classes = 1000
+  static let classes = 1000
 
   private func measure(id: String, kind: String, _ body: (inout Tally) -> Void) -> CaseResult {
     let clock = ContinuousClock()
@@ -95,7 +97,7 @@ public struct ModelVerifier {
 }
 
 extension ModelVerifier {
-  private func makeModel(_ head: Head) -> Model {
+  func makeModel(_ head: Head) -> Model {
     architecture.makeModel(head: head, dropPath: 0, dtype: dtype, device: device)
   }
 
@@ -110,8 +112,10 @@ extension ModelVerifier {
     withoutGradients {
       for entry in entries {
         guard let lo = entry.lo, let hi = entry.hi, let target = store[entry.key]?.tensor else { continue }
-        target.copy(
-          from: .filled(entry.shape, key: item.fillPrefix + entry.key, low: lo, high: hi, dtype: dtype))
+        let value =
+          weights[entry.key]
+          ?? .filled(entry.shape, key: item.fillPrefix + entry.key, low: lo, high: hi, dtype: dtype)
+        target.copy(from: value)
       }
     }
   }

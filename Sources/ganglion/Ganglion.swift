@@ -16,6 +16,7 @@ struct Ganglion: AsyncParsableCommand {
       BenchmarkCommand.self,
       ModelsCommand.self,
       InspectCommand.self,
+      ConvertCommand.self,
       VerifyCommand.self,
       DoctorCommand.self,
     ])

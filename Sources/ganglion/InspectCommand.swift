@@ -8,16 +8,17 @@ struct InspectCommand: ParsableCommand {
     commandName: "inspect",
     abstract: "Show what a model or a checkpoint is made of.",
     discussion: """
-      For a model of the catalog: parameters, multiply-adds, feature maps, and which layer looks at which. For a \
-      safetensors file: its tensors and texts.
+      For a model of the catalog: parameters, multiply-adds, feature maps, and which layer looks at which. For a file \
+      of weights, safetensors or written by torch.save: its tensors, its texts, and what else it holds.
 
       Examples:
         ganglion inspect sparx_mamba_t
         ganglion inspect sparx_mamba_b --size 512x2048 --json
         ganglion inspect runs/demo/best.safetensors
+        ganglion inspect sparx_mamba_t.pth
       """)
 
-  @Argument(help: ArgumentHelp("A model's name or a safetensors file.", valueName: "model or file"))
+  @Argument(help: ArgumentHelp("A model's name or a file of weights.", valueName: "model or file"))
   var subject: String
 
   @Option(help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"))

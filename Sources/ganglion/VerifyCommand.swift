@@ -10,11 +10,13 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Rebuilds the model that a reference names, fills every tensor by its key, and compares logits, features, \
       gradients and training steps with those of the official code. Exits with 0 only if everything is within its \
-      tolerance, with 1 if something is not, and with 2 if a file cannot be used.
+      tolerance, with 1 if something is not, and with 2 if a file cannot be used. With --weights the values come from a \
+      file that holds those of the rule; cases that need other weights are left out.
 
       Examples:
         ganglion verify Fixtures/models
         ganglion verify sparx_mamba_t.json --dtype float64 --case eval_224 --json
+        ganglion verify sparx_mamba_t.json --weights filled.pth
       """)
 
   @ArgumentParser.Argument(
@@ -29,6 +31,12 @@ struct VerifyCommand: ParsableCommand {
 
   @Option(name: .customLong("case"), help: "Run this case only; may be repeated.")
   var cases: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Weights for the model, safetensors or PyTorch; takes one reference file.", valueName: "file"),
+    completion: .file())
+  var weights: String?
 
   @Flag(help: "Write the results to standard output as JSON.")
   var json = false
@@ -45,7 +53,7 @@ struct VerifyCommand: ParsableCommand {
     guard device == "cpu" else {
       throw unusable("expected the device `cpu`, got `\(device)`: this build has no other")
     }
-    let verifiers: [ModelVerifier]
+    var verifiers: [ModelVerifier]
     do {
       verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
         try ModelVerifier(
@@ -59,14 +67,38 @@ struct VerifyCommand: ParsableCommand {
       throw unusable("no file has a case `\(id)`; there are \(known.sorted().joined(separator: ", "))")
     }
     engine.start()
-    try report(verifiers)
+    var wanted = cases.isEmpty ? nil : Set(cases)
+    if let weights { verifiers = [try load(weights, verifiers, &wanted)] }
+    try report(verifiers, wanted)
   }
 
-  private func report(_ verifiers: [ModelVerifier]) throws {
+  /// The one verifier with weights of a file, for those of the wanted cases that can use them.
+  private func load(
+    _ weights: String, _ verifiers: [ModelVerifier], _ wanted: inout Set<String>?
+  ) throws -> ModelVerifier {
+    guard verifiers.count == 1, let verifier = verifiers.first else {
+      throw unusable("--weights takes one reference file, got \(verifiers.count)")
+    }
+    let possible = Set(verifier.casesWithFileWeights.map(\.id))
+    if let other = wanted?.subtracting(possible).min() {
+      throw unusable("case `\(other)` has weights of its own, which --weights cannot replace")
+    }
+    wanted = wanted ?? possible
+    do {
+      let file = try StateDictionary(contentsOf: location(weights))
+      let selection = file.selection.map { $0.path.isEmpty ? "the outermost dictionary" : $0.path }
+      say(
+        "weights: \(weights), \(file.format.rawValue)\(selection.map { ", \($0)" } ?? "")"
+          .withoutControlCharacters)
+      return try verifier.loading(file)
+    } catch {
+      throw unusable("\(error)")
+    }
+  }
+
+  private func report(_ verifiers: [ModelVerifier], _ wanted: Set<String>?) throws {
     let stop = StopSignal()
-    let summary = Verification(
-      verifiers, only: cases.isEmpty ? nil : Set(cases), isInterrupted: { stop.number != nil }
-    ).run { event in
+    let summary = Verification(verifiers, only: wanted, isInterrupted: { stop.number != nil }).run { event in
       if !json { output(VerificationText.line(event)) }
     }
     output(json ? try summary.json() : VerificationText.summary(summary))
