@@ -63,7 +63,7 @@ public struct ModelSummary: Sendable, Encodable {
   ///   - architecture: the model.
   ///   - size: height and width of the image in pixels; the model's own if absent.
   public init(_ architecture: Architecture, size: (height: Int, width: Int)? = nil) {
-    let model = architecture.makeModel()
+    let model = architecture.makeModel(device: .meta)
     let size = size ?? architecture.input.imageSize
     let publication = architecture.publication
     name = architecture.rawValue

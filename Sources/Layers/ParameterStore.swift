@@ -76,8 +76,12 @@ public final class ParameterStore {
   ) -> Tensor {
     let key = path.joined(separator: ".")
     if indices[key] != nil { fatalError("the parameter key `\(key)` is declared twice") }
-    let tensor = initializer.tensor(shape, seed: seed, key: key, dtype: dtype ?? self.dtype).to(
-      device: device)
+    let type = dtype ?? self.dtype
+    // Without elements there is nothing to draw.
+    let tensor =
+      device == .meta
+      ? Tensor.zeros(shape, dtype: type, device: .meta)
+      : initializer.tensor(shape, seed: seed, key: key, dtype: type).to(device: device)
     if kind == .parameter { tensor.requiringGradient() }
     indices[key] = entries.count
     entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, path: path))

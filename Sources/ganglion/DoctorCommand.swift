@@ -5,7 +5,13 @@ struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
     abstract: "Say what this installation computes with, and whether it computes right.",
-    discussion: "Exits with 1 if something is wrong.")
+    discussion: """
+      Exits with 1 if something is wrong.
+
+      Examples:
+        ganglion doctor
+        ganglion doctor --json
+      """)
 
   @Flag(help: "Write the result to standard output as JSON.")
   var json = false

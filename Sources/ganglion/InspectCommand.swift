@@ -17,7 +17,9 @@ struct InspectCommand: ParsableCommand {
         ganglion inspect runs/demo/best.safetensors
       """)
 
-  @Argument(help: ArgumentHelp("A model's name or a safetensors file.", valueName: "model or file"))
+  @ArgumentParser.Argument(
+    help: ArgumentHelp("A model's name or a file of weights.", valueName: "model or file"),
+    completion: .list(Architecture.names))
   var subject: String
 
   @Option(help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"))
@@ -33,10 +35,11 @@ struct InspectCommand: ParsableCommand {
       return
     }
     guard FileManager.default.fileExists(atPath: subject) else {
-      let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("'\(subject)' is neither a file nor a model; the models are \(known).")
+      throw ValidationError(
+        "'\(printable(subject))' is neither a file nor a model; the models are "
+          + "\(Architecture.names.joined(separator: ", ")).")
     }
-    if size != nil { throw ValidationError("--size is for models, and '\(subject)' is a file.") }
+    if size != nil { throw ValidationError("--size is for models, and '\(printable(subject))' is a file.") }
     let summary = try CheckpointSummary(contentsOf: URL(filePath: subject))
     if json { try outputJSON(summary) } else { output(summary.text) }
   }
@@ -56,6 +59,6 @@ struct PixelSize: ExpressibleByArgument {
     self.width = width
   }
 
-  /// What the deepest maps need, and what memory allows.
-  private static let range = 32...8192
+  /// What the deepest maps need, and more than any picture has.
+  private static let range = 32...65_536
 }
