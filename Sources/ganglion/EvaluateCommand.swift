@@ -17,7 +17,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       Examples:
         ganglion evaluate --checkpoint runs/demo/best.safetensors
         ganglion evaluate --checkpoint best.safetensors --data digits --json
-        ganglion evaluate --model sparx_mamba_t --weights sparx_mamba_t.safetensors --data imagenet
+        ganglion evaluate --model sparx_mamba_t --weights t.pth --data imagenet
       """)
 
   @OptionGroup var model: ModelOptions

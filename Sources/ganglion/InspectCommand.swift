@@ -22,7 +22,9 @@ struct InspectCommand: ParsableCommand {
     completion: .list(Architecture.names))
   var subject: String
 
-  @Option(help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"))
+  @Option(
+    help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"),
+    transform: PixelSize.init)
   var size: PixelSize?
 
   @Flag(help: "Write the result to standard output as JSON.")
@@ -46,17 +48,19 @@ struct InspectCommand: ParsableCommand {
 }
 
 /// Height and width in pixels, written `224x320`.
-struct PixelSize: ExpressibleByArgument {
+struct PixelSize {
   let height: Int
   let width: Int
 
-  init?(argument: String) {
-    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),
-      Self.range.contains(width)
-    else { return nil }
-    self.height = height
-    self.width = width
+  init(_ text: String) throws {
+    let sides = text.split(separator: "x", omittingEmptySubsequences: false).compactMap { Int($0) }
+    guard sides.count == 2, text.count(where: { $0 == "x" }) == 1, sides.allSatisfy(Self.range.contains)
+    else {
+      throw ValidationError(
+        "--size expects height and width from \(Self.range.lowerBound) to \(Self.range.upperBound), such as"
+          + " 224x320; got '\(printable(text))'.")
+    }
+    (height, width) = (sides[0], sides[1])
   }
 
   /// What the deepest maps need, and more than any picture has.

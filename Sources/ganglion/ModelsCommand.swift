@@ -40,7 +40,8 @@ struct ModelsCommand: ParsableCommand {
     }
     for pattern in patterns where !Architecture.allCases.contains(where: { matches(pattern, $0) }) {
       throw ValidationError(
-        "no model is called '\(printable(pattern))'; there are \(Architecture.names.joined(separator: ", ")).")
+        "no model is called '\(printable(pattern))'; there are \(Architecture.names.joined(separator: ", "))."
+      )
     }
     let found = Architecture.allCases.filter { architecture in
       patterns.isEmpty || patterns.contains { matches($0, architecture) }

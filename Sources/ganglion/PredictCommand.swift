@@ -19,9 +19,10 @@ struct PredictCommand: AsyncParsableCommand {
 
       Examples:
         ganglion predict --checkpoint runs/demo/best.safetensors runs/demo/samples
-        ganglion predict --model sparx_mamba_t --weights sparx_mamba_t.safetensors 'photos/**/*.jpg' --top-k 3
-        ganglion predict --checkpoint best.safetensors --annotate seen photos --json
-        ganglion predict --checkpoint best.safetensors --from-list names.txt --batch-size 64
+        ganglion predict --checkpoint best.safetensors 'photos/**/*.jpg' --top-k 3
+        ganglion predict --checkpoint best.safetensors --annotate seen photos
+        ganglion predict --checkpoint best.safetensors --from-list names.txt
+        ganglion predict --model sparx_mamba_t --weights t.pth --json photos
         ganglion predict --model sparx_mamba_t --random-weights - < picture.jpg
       """)
 
@@ -63,7 +64,8 @@ struct PredictCommand: AsyncParsableCommand {
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
     var line = LiveLine(total: found.count, unit: "pictures")
     var (done, failures) = (0, problems.count)
-    try await classifier.classify(found, topK, batchSize: loader.batchSize, workers: loader.workers) { results in
+    try await classifier.classify(found, topK, batchSize: loader.batchSize, workers: loader.workers) {
+      results in
       try await copies?.write(results)
       line.clear()
       for result in results { try show(result, &failures) }

@@ -10,7 +10,8 @@ import Testing
     #expect(Set(synsets.map(\.id)).count == 1000)
     #expect(synsets.allSatisfy { $0.id.wholeMatch(of: /n[0-9]{8}/) != nil })
     #expect(Set(synsets.map { $0.name.lowercased() }).count == 1000)
-    #expect(synsets.allSatisfy { !$0.name.isEmpty && $0.name == $0.name.trimmingCharacters(in: .whitespaces) })
+    #expect(
+      synsets.allSatisfy { !$0.name.isEmpty && $0.name == $0.name.trimmingCharacters(in: .whitespaces) })
     #expect(ImageNet.classNames == synsets.map(\.name))
     #expect(synsets.indices.allSatisfy { ImageNet.labels[synsets[$0].id] == $0 })
   }
@@ -47,7 +48,8 @@ import Testing
 
   @Test func otherFoldersAreNotMistakenForImageNet() async throws {
     try await withTemporaryFolder { root in
-      #expect(SynsetFolder(try folder(of: ["n01440764", "cats"], in: root)) == nil)
+      let mixed = try folder(of: ["n01440764", "cats"], in: root)
+      #expect(SynsetFolder(mixed) == nil)
     }
   }
 }

@@ -47,7 +47,8 @@ public struct PictureSearch: Sendable {
     match(components[...], in: pattern.hasPrefix("/") ? "/" : "", enclosing: [])
     if before == (paths.count, problems.count) {
       problems.append(
-        "\(pattern): no file matches the pattern; check it, and put it in quotes if the shell is not to expand it.")
+        "\(pattern): no file matches the pattern; check it, and put it in quotes if the shell is not to expand it."
+      )
     }
   }
 

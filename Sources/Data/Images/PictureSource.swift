@@ -1,5 +1,3 @@
-import Foundation
-
 /// A picture that has not been decoded yet.
 public struct PictureSource: Hashable, Sendable {
   /// What the picture is called, usually its path.
@@ -32,6 +30,6 @@ public struct PictureSource: Hashable, Sendable {
 
   private func storedBytes() throws(ImageError) -> [UInt8] {
     if let bytes { return bytes }
-    return try readWholeFile(URL(filePath: name, directoryHint: .notDirectory))
+    return try readWholeFile(name)
   }
 }

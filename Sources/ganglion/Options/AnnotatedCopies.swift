@@ -18,7 +18,8 @@ struct AnnotatedCopies {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       guard try FileManager.default.contentsOfDirectory(atPath: path).isEmpty else {
-        throw InputError(path, "expected a new or empty folder, got one with content", remedy: "choose another")
+        throw InputError(
+          path, "expected a new or empty folder, got one with content", remedy: "choose another")
       }
     } catch let error as InputError {
       throw error
@@ -36,7 +37,8 @@ struct AnnotatedCopies {
       guard case .success(let classes) = result.classes else { continue }
       let format = try result.picture.format()
       copies.append(
-        Copy(picture: result.picture, classes: classes, format: format, file: file(for: result.picture, format)))
+        Copy(
+          picture: result.picture, classes: classes, format: format, file: file(for: result.picture, format)))
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for copy in copies {

@@ -42,7 +42,9 @@ enum TextLines {
   private static func contents(_ path: String) throws -> [UInt8] {
     do {
       let url = location(path)
-      let values = try url.resolvingSymlinksInPath().resourceValues(forKeys: [.isRegularFileKey, .fileSizeKey])
+      let values = try url.resolvingSymlinksInPath().resourceValues(forKeys: [
+        .isRegularFileKey, .fileSizeKey,
+      ])
       guard values.isRegularFile == true else {
         throw InputError(path, "is not a regular file", remedy: "give the path of a text file")
       }
