@@ -4,7 +4,7 @@ import ArgumentParser
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Say what this installation computes with, and whether it computes right.",
+    abstract: "Say what this installation computes with, and whether it is right.",
     discussion: """
       Exits with 1 if something is wrong.
 

@@ -118,8 +118,9 @@ struct EvaluationReport: Encodable {
   }
 
   var text: String {
-    let width = perClass.map(\.name.count).max() ?? 0
-    let classes = perClass.filter { $0.count > 0 }.map { entry in
+    let seen = perClass.filter { $0.count > 0 }
+    let width = seen.map(\.name.count).max() ?? 0
+    let classes = seen.map { entry in
       "  " + printable(entry.name).padding(toLength: width, withPad: " ", startingAt: 0)
         + String(format: "  %6.2f %%  of \(entry.count)", entry.top1 ?? 0)
     }

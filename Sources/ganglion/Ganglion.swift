@@ -33,6 +33,8 @@ struct Ganglion: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      // LibTorch takes a third of a short run's time to take itself down, and nothing is left to be written.
+      endNow(EXIT_SUCCESS)
     } catch {
       end(with: error)
     }
@@ -48,7 +50,7 @@ struct Ganglion: AsyncParsableCommand {
       say("Error: \(message)")
       if code == .validationFailure { say("  See 'ganglion \(verb)--help' for more information.") }
     }
-    exit(withError: code)
+    endNow(code.rawValue)
   }
 
   /// The verb that was given, if it is one, and a blank.

@@ -25,7 +25,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The precision of the run: float32 or float64.", valueName: "type"))
   var dtype: Precision = .float32
 
-  @Option(help: ArgumentHelp("Where the models run.", valueName: "device"), completion: .list(["cpu"]))
+  @Option(help: ArgumentHelp("Where the models run.", valueName: "name"), completion: .list(["cpu"]))
   var device = "cpu"
 
   @Option(

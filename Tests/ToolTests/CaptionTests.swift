@@ -23,8 +23,8 @@ import Testing
   /// The bar's bright part is as long as the share says.
   @Test(arguments: [0.0, 0.25, 0.5, 1.0]) func barsAreAsLongAsTheShares(share: Double) {
     func brightness(_ share: Double) -> Int {
-      let panel = Image(height: 100, width: 880).captioned([CaptionLine("", share)])
-      return (100..<panel.height).map { row in
+      let panel = Image(height: 400, width: 880).captioned([CaptionLine("", share)])
+      return (400..<panel.height).map { row in
         (0..<700).count { panel[row, $0].y > 180 && panel[row, $0].x < 100 }
       }.max() ?? 0
     }

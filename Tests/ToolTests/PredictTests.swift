@@ -51,8 +51,9 @@ import Torch
       ("'a/**'", ["a/10.png", "a/2.png", "a/deep/1.png"]),
       ("'b/**/*.png'", ["b/x.png"]),
       ("'b/.*.png'", ["b/.hidden.png"]),
-      ("--from-list list.txt", ["b/x.png", "a/2.png", "a/deep/1.png"]),
-      ("--from-list - < list.txt", ["b/x.png", "a/2.png", "a/deep/1.png"]),
+      ("--from-list list.txt", ["b/x.png", "a/2.png", "b/y.JPEG"]),
+      ("--from-list - < list.txt", ["b/x.png", "a/2.png", "b/y.JPEG"]),
+    ("a/deep", ["a/deep/1.png", "a/deep/up/10.png", "a/deep/up/2.png"]),
       ("--null --from-list <(printf 'b/x.png\\0a/2.png\\0') ", []),
       ("a/2.png --null --from-list - < list0", ["a/2.png", "b/x.png", "a/10.png"]),
       ("a/2.png - < b/x.png", ["a/2.png", "-"]),
@@ -60,7 +61,7 @@ import Torch
   {
     try inScratchFolder { root in
       try makePictures(in: root)
-      try Foundation.Data("b/x.png\r\na/2.png\n\na/deep".utf8).write(to: root.appending(path: "list.txt"))
+      try Foundation.Data("b/x.png\r\na/2.png\n\nb/y.JPEG".utf8).write(to: root.appending(path: "list.txt"))
       try Foundation.Data("b/x.png\0a/10.png\0".utf8).write(to: root.appending(path: "list0"))
       let result = try Shell.run("ganglion predict \(Self.random) --top-k 1 \(names)", in: root)
       let isWhole = !expected.isEmpty && !names.hasPrefix("b ")

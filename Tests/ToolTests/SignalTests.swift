@@ -101,12 +101,14 @@ import Torch
         #expect(throws: CheckpointError.self) {
           try AtomicFile.write(to: file) { content in
             try content.append([1, 2, 3])
-            #expect(try files(in: folder).count == 1)
+            let before = try files(in: folder)
             AtomicFile.removeUnfinished()
-            #expect(try files(in: folder).isEmpty)
+            let after = try files(in: folder)
+            #expect(before.count == 1 && after.isEmpty)
           }
         }
-        #expect(try files(in: folder).isEmpty)
+        let left = try files(in: folder)
+        #expect(left.isEmpty)
       }
     }
   }
