@@ -20,6 +20,14 @@ import Testing
     }
   }
 
+  @Test func aTallPictureStandsInTheMiddle() {
+    let captioned = Image(height: 1100, width: 3, red: 200).captioned(lines)
+    #expect(captioned.width == 440)
+    #expect(captioned.height < 1400)
+    let bright = (0..<440).filter { captioned[500, $0] == SIMD3(200, 0, 0) }
+    #expect(bright.count == 3 && abs((bright.first ?? 0) - 218) <= 1)
+  }
+
   /// The bar's bright part is as long as the share says.
   @Test(arguments: [0.0, 0.25, 0.5, 1.0]) func barsAreAsLongAsTheShares(share: Double) {
     func brightness(_ share: Double) -> Int {

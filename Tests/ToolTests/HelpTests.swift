@@ -95,8 +95,8 @@ import Testing
     }
     let result = try Shell.run(
       """
-      ganglion --generate-completion-script bash > script && bash -n script || exit 3
-      source script
+      ganglion --generate-completion-script bash > completions && bash -n completions || exit 3
+      source ./completions
       COMP_LINE='\(line)' COMP_WORDS=(\(line)) COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
       _ganglion ganglion "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
       printf '%s\\n' "${COMPREPLY[@]}"

@@ -53,7 +53,7 @@ import Torch
       ("'b/.*.png'", ["b/.hidden.png"]),
       ("--from-list list.txt", ["b/x.png", "a/2.png", "b/y.JPEG"]),
       ("--from-list - < list.txt", ["b/x.png", "a/2.png", "b/y.JPEG"]),
-    ("a/deep", ["a/deep/1.png", "a/deep/up/10.png", "a/deep/up/2.png"]),
+      ("a/deep", ["a/deep/1.png", "a/deep/up/10.png", "a/deep/up/2.png"]),
       ("--null --from-list <(printf 'b/x.png\\0a/2.png\\0') ", []),
       ("a/2.png --null --from-list - < list0", ["a/2.png", "b/x.png", "a/10.png"]),
       ("a/2.png - < b/x.png", ["a/2.png", "-"]),

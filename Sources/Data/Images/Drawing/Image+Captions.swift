@@ -18,10 +18,9 @@ extension Image {
   /// The picture over a panel of names and bars; nothing of the picture is covered.
   ///
   /// The text grows with the picture. A picture narrower than 440 pixels is enlarged by a whole factor, each pixel
-  /// becoming a square, so that the text has room.
+  /// becoming a square, so that the text has room; one that would become too tall stands in the middle instead.
   public func captioned(_ lines: [CaptionLine]) -> Image {
-    let factor = max(1, (Self.narrowest + width - 1) / width)
-    let picture = resized(height: height * factor, width: width * factor, filter: .box)
+    let picture = enlarged(toWidth: 440, heightLimit: 2000)
     let layout = CaptionLayout(pictureHeight: picture.height, pictureWidth: picture.width)
     let panelHeight = layout.height(lines: lines.count)
     var panel = Image(
@@ -31,7 +30,14 @@ extension Image {
       height: picture.height + panelHeight, width: picture.width, pixels: picture.pixels + panel.pixels)
   }
 
-  private static let narrowest = 440
+  private func enlarged(toWidth narrowest: Int, heightLimit: Int) -> Image {
+    let factor = max(1, min((narrowest + width - 1) / width, heightLimit / height))
+    let picture = resized(height: height * factor, width: width * factor, filter: .box)
+    guard picture.width < narrowest else { return picture }
+    let middle = PixelRectangle(
+      left: (picture.width - narrowest) / 2, top: 0, height: picture.height, width: narrowest)
+    return picture.cropped(to: middle, fill: background.x)
+  }
 
   private mutating func draw(_ line: CaptionLine, _ index: Int, _ layout: CaptionLayout) {
     let (text, isFirst) = (layout.text, index == 0)
