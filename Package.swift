@@ -138,7 +138,10 @@ let package = Package(
       swiftSettings: swift),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["Analysis", "Backbones", "Data", "Layers", "TestSupport", "Torch", "ganglion"],
+      dependencies: [
+        "Analysis", "Backbones", "Data", "Layers", "TestSupport", "Torch", "ganglion",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: swift),
   ],
   swiftLanguageModes: [.v6],

@@ -1,6 +1,7 @@
 public import Backbones
 import Foundation
 import Layers
+import Torch
 
 /// One model of the catalog in figures.
 public struct CatalogRow: Sendable, Encodable {
@@ -8,6 +9,8 @@ public struct CatalogRow: Sendable, Encodable {
   public let name: String
   /// Trained scalars.
   public let parameters: Int
+  /// The bytes of all its tensors, trained or kept, in float32.
+  public let bytes: Int
   /// Multiply-adds for one image of `inputSize`.
   public let multiplyAdds: Int
   /// Height and width of the image in pixels.
@@ -21,13 +24,14 @@ public struct CatalogRow: Sendable, Encodable {
   /// Where the authors publish the weights.
   public let weights: String?
 
-  /// Builds the model and counts.
+  /// Builds the model without elements and counts.
   public init(_ architecture: Architecture) {
-    let model = architecture.makeModel()
+    let model = architecture.makeModel(device: .meta)
     let preprocessing = architecture.input
     let size = preprocessing.imageSize
     name = architecture.rawValue
     parameters = model.store.parameterCount
+    bytes = model.store.entries.reduce(0) { $0 + $1.tensor.byteCount }
     multiplyAdds = model.multiplyAdds(height: size.height, width: size.width).values.reduce(0, +)
     inputSize = [size.height, size.width]
     cropFraction = preprocessing.cropFraction
@@ -36,17 +40,40 @@ public struct CatalogRow: Sendable, Encodable {
     weights = architecture.publication?.weights
   }
 
+  /// What rows can be ordered by.
+  public enum Order: String, CaseIterable, Sendable {
+    /// The name, from A to Z.
+    case name
+    /// The parameters, fewest first.
+    case parameters
+    /// The multiply-adds, fewest first.
+    case multiplyAdds = "multiply-adds"
+    /// The authors' accuracy, highest first; models without one last.
+    case top1
+  }
+
+  /// Rows in an order; equal ones by name.
+  public static func sorted(_ rows: [CatalogRow], by order: Order) -> [CatalogRow] {
+    rows.sorted { a, b in
+      switch order {
+      case .name: a.name < b.name
+      case .parameters: (a.parameters, a.name) < (b.parameters, b.name)
+      case .multiplyAdds: (a.multiplyAdds, a.name) < (b.multiplyAdds, b.name)
+      case .top1: (-(a.top1 ?? 0), a.name) < (-(b.top1 ?? 0), b.name)
+      }
+    }
+  }
+
   /// Several rows for people.
   public static func table(_ rows: [CatalogRow]) -> String {
     var table = TextTable([
-      ("model", .left), ("parameters", .right), ("multiply-adds", .right), ("input", .right),
-      ("crop", .right),
-      ("published top-1", .right), ("arXiv", .left),
+      ("model", .left), ("parameters", .right), ("size", .right), ("multiply-adds", .right),
+      ("input", .right), ("crop", .right), ("published top-1", .right), ("arXiv", .left),
     ])
     for row in rows {
       table.append([
-        row.name, Quantity.count(row.parameters), Quantity.count(row.multiplyAdds),
-        "\(row.inputSize[0])x\(row.inputSize[1])", "\(row.cropFraction)",
+        row.name, Quantity.count(row.parameters), String(format: "%.1f MB", Double(row.bytes) / 1e6),
+        Quantity.count(row.multiplyAdds), "\(row.inputSize[0])x\(row.inputSize[1])", "\(row.cropFraction)",
         row.top1.map { String(format: "%.1f %%", $0) } ?? "-", row.paper ?? "-",
       ])
     }

@@ -63,7 +63,7 @@ public struct ModelSummary: Sendable, Encodable {
   ///   - architecture: the model.
   ///   - size: height and width of the image in pixels; the model's own if absent.
   public init(_ architecture: Architecture, size: (height: Int, width: Int)? = nil) {
-    self.init(architecture.makeModel(), size: size ?? architecture.input.imageSize)
+    self.init(architecture.makeModel(device: .meta), size: size ?? architecture.input.imageSize)
   }
 
   /// Counts a model as it was built.

@@ -8,6 +8,11 @@ public struct PreparedModel {
   /// The network.
   public let backbone: any Backbone
 
+  /// What computes a prepared model, for people.
+  public static var kernels: String {
+    "products by \(hasPackedProducts ? "oneDNN" : "LibTorch"), maps by our kernels (\(Engine.scanCapability))"
+  }
+
   init(_ architecture: Architecture, _ backbone: any Backbone) {
     self.architecture = architecture
     self.backbone = SlicedBackbone(whole: backbone)

@@ -74,7 +74,9 @@ void check(int32_t status) { TORCH_CHECK(status == CSCAN_OK, cscan_error_message
 
 void check_shape(const char *name, const at::Tensor &tensor, at::IntArrayRef expected) {
   TORCH_CHECK(tensor.sizes() == expected, name, ": expected shape ", expected, ", got ", tensor.sizes());
-  TORCH_CHECK(tensor.device().is_cpu(), name, ": this scan kernel runs on the CPU, the tensor is on ", tensor.device());
+  TORCH_CHECK(
+      tensor.device().is_cpu() || tensor.is_meta(), name, ": this scan kernel runs on the CPU, the tensor is on ",
+      tensor.device());
 }
 
 // The scan accumulates in float32 whatever its inputs are, and in float64 for float64 inputs.
@@ -211,6 +213,10 @@ ct_tensor ct_selective_scan(
     if (z_) check_shape("z", ref(z_), u.sizes());
     if (delta_bias_) check_shape("delta bias", ref(delta_bias_), {channels});
     const at::ScalarType type = accumulator(u);
+    if (u.is_meta()) {
+      if (last_state) *last_state = own(at::empty({batch, channels, state}, u.options().dtype(type)));
+      return at::empty_like(u, u.options().dtype(type));
+    }
     const variable_list out = SelectiveScan::apply(
         u, operand(ref(delta_), type), parameter(a, type), operand(b, type), operand(c, type),
         maybe(parameter(optional(d_), type)), maybe(operand(optional(z_), type)),
@@ -236,6 +242,7 @@ ct_tensor ct_scan_2d(
     check_shape("A", a, {4 * channels, state});
     check_shape("D", ref(d_), {4 * channels});
     const at::ScalarType type = accumulator(x);
+    if (x.is_meta()) return at::empty_like(x, x.options().dtype(type));
     return Scan2D::apply(
         x, operand(ref(projections_), type), parameter(weight, type), parameter(ref(delta_bias_), type),
         parameter(a, type), parameter(ref(d_), type));

@@ -142,8 +142,12 @@ public final class ParameterStore {
       return entry.tensor.detached().clone()
     }
     if indices[key] != nil { fatalError("the parameter key `\(key)` is declared twice") }
-    let tensor = initializer.tensor(shape, seed: seed, key: key, dtype: dtype ?? self.dtype).to(
-      device: device)
+    let type = dtype ?? self.dtype
+    // Without elements there is nothing to draw.
+    let tensor =
+      device == .meta
+      ? Tensor.zeros(shape, dtype: type, device: .meta)
+      : initializer.tensor(shape, seed: seed, key: key, dtype: type).to(device: device)
     if kind == .parameter { tensor.requiringGradient() }
     indices[key] = entries.count
     entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, adaptation: nil, path: path))

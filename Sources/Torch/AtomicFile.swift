@@ -1,4 +1,5 @@
 public import Foundation
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -33,6 +34,8 @@ public struct AtomicFile: ~Copyable {
     guard descriptor >= 0 else {
       throw failure(path, "cannot be created", "check that its folder exists and that you may write there")
     }
+    unfinished.withLock { _ = $0.insert(temporary) }
+    defer { unfinished.withLock { _ = $0.remove(temporary) } }
     do {
       // Closed before the rename, since some file systems report a failed write only then.
       do {
@@ -49,6 +52,11 @@ public struct AtomicFile: ~Copyable {
       throw error
     }
     synchronizeFolder(of: url)
+  }
+
+  /// Removes the temporary files of what is being written now, for a process that is about to end.
+  public static func removeUnfinished() {
+    for path in unfinished.withLock({ $0 }) { unlink(path) }
   }
 
   /// Appends bytes.
@@ -74,6 +82,9 @@ public struct AtomicFile: ~Copyable {
     try array.withUnsafeBytes { try append($0) }
   }
 }
+
+/// The temporary files of the writes that go on.
+private let unfinished = Mutex<Set<String>>([])
 
 private let spaceRemedy = "free some space or write elsewhere"
 

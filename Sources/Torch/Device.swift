@@ -6,17 +6,20 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
   case cpu
   /// The NVIDIA GPU of that index.
   case cuda(Int)
+  /// Nowhere: tensors have a type and sizes but no elements, and operators compute sizes only.
+  case meta
 
   var type: Int32 {
     switch self {
     case .cpu: 0
     case .cuda: 1
+    case .meta: 14
     }
   }
 
   var index: Int32 {
     switch self {
-    case .cpu: -1
+    case .cpu, .meta: -1
     case .cuda(let index): Int32(index)
     }
   }
@@ -25,15 +28,18 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
     switch type {
     case 0: self = .cpu
     case 1: self = .cuda(Int(index))
-    default: fatalError("LibTorch's device type \(type) is not one that Ganglion knows (0: CPU, 1: CUDA)")
+    case 14: self = .meta
+    default:
+      fatalError("LibTorch's device type \(type) is not one that Ganglion knows (0: CPU, 1: CUDA, 14: meta)")
     }
   }
 
-  /// `cpu` or `cuda:0`.
+  /// `cpu`, `cuda:0` or `meta`.
   public var description: String {
     switch self {
     case .cpu: "cpu"
     case .cuda(let index): "cuda:\(index)"
+    case .meta: "meta"
     }
   }
 }

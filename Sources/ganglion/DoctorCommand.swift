@@ -4,8 +4,14 @@ import ArgumentParser
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Say what this installation computes with, and whether it computes right.",
-    discussion: "Exits with 1 if something is wrong.")
+    abstract: "Say what this installation computes with, and whether it is right.",
+    discussion: """
+      Exits with 1 if something is wrong.
+
+      Examples:
+        ganglion doctor
+        ganglion doctor --json
+      """)
 
   @Flag(help: "Write the result to standard output as JSON.")
   var json = false

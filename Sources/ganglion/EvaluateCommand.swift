@@ -1,5 +1,5 @@
-import Backbones
 import ArgumentParser
+import Backbones
 import Data
 import Evaluation
 import Foundation
@@ -10,37 +10,32 @@ struct EvaluateCommand: AsyncParsableCommand {
     commandName: "evaluate",
     abstract: "Measure a trained model's accuracy.",
     discussion: """
-      The checkpoint says how to build the model and how to prepare pictures. The data are a folder with one folder a \
-      class, or one whose val/ holds them; by default the validation set of the checkpoint's recipe.
+      The data are a folder with one folder a class, or one whose val/ holds them. A checkpoint says how to prepare \
+      pictures, and its recipe's validation set is the default; a model of the catalog with its authors' weights prepares \
+      them as the authors do. ImageNet's folders are named by WordNet identifiers: some or all of the thousand may be there.
 
       Examples:
         ganglion evaluate --checkpoint runs/demo/best.safetensors
         ganglion evaluate --checkpoint best.safetensors --data digits --json
+        ganglion evaluate --model sparx_mamba_t --weights t.pth --data imagenet
       """)
 
-  @Option(help: ArgumentHelp("The best.safetensors or last.safetensors of a run.", valueName: "file"))
-  var checkpoint: String
+  @OptionGroup var model: ModelOptions
 
-  @Option(help: ArgumentHelp("The folder of classes, or one with val/.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The folder of classes, or one with val/.", valueName: "folder"),
+    completion: .directory)
   var data: String?
-
-  @Option(help: ArgumentHelp("Images in a batch.", valueName: "count"))
-  var batchSize = 64
-
-  @Option(help: ArgumentHelp("Threads that read pictures.", valueName: "count"))
-  var workers = 2
 
   @Flag(help: "Write the result to standard output as JSON.")
   var json = false
 
+  @OptionGroup var loader: LoaderOptions
   @OptionGroup var engine: EngineOptions
 
   func validate() throws {
-    if !(1...65_536).contains(batchSize) {
-      throw ValidationError("--batch-size must be from 1 to 65536, got \(batchSize).")
-    }
-    if !(1...1024).contains(workers) {
-      throw ValidationError("--workers must be from 1 to 1024, got \(workers).")
+    if model.checkpoint == nil && data == nil {
+      throw ValidationError("--model has no data of its own: give --data.")
     }
   }
 
@@ -50,28 +45,49 @@ struct EvaluateCommand: AsyncParsableCommand {
   }
 
   private func measure() async throws {
+    let stop = StopSignal(finishing: "this batch")
     engine.start()
-    let checkpoint = try Checkpoint(contentsOf: location(checkpoint))
-    let samples = try dataset(checkpoint)
-    let model = try checkpoint.makeModel()
-    let loader = DataLoader(
-      samples, batchSize: batchSize, preprocessing: checkpoint.input.evaluation, order: .sequential)
+    let (classifier, recipe) = try model.makeClassifier()
+    let samples = try dataset(classifier.classNames, recipe)
+    let batches = DataLoader(
+      samples, batchSize: loader.batchSize, preprocessing: classifier.input.evaluation, order: .sequential)
     let clock = ContinuousClock()
     let start = clock.now
-    let score = try await evaluate(model.backbone, on: loader, workers: workers)
-    let seconds = (clock.now - start) / .seconds(1)
-    let report = EvaluationReport(score, classNames: checkpoint.classNames, seconds: seconds)
-    if json { try outputJSON(report) } else { output(report.text) }
+    var line = LiveLine(total: samples.count, unit: "images")
+    var batch = 0
+    do {
+      let score = try await evaluate(classifier.backbone, on: batches, workers: loader.workers) {
+        line.show(batch * loader.batchSize)
+        batch += 1
+        return stop.number == nil
+      }
+      line.clear()
+      let seconds = (clock.now - start) / .seconds(1)
+      let report = EvaluationReport(score, classNames: samples.classNames, seconds: seconds)
+      if json { try outputJSON(report) } else { output(report.text) }
+    } catch is CancellationError {
+      line.clear()
+      say("stopped after \((batch - 1) * loader.batchSize) of \(samples.count) images")
+      throw ExitCode(128 + (stop.number ?? SIGINT))
+    }
   }
 
-  private func dataset(_ checkpoint: Checkpoint) throws -> any Dataset {
-    guard let data else { return try checkpoint.recipe.makeData().validation }
+  private func dataset(_ classNames: [String], _ recipe: Recipe?) throws -> any Dataset {
+    guard let data else {
+      guard let recipe else { throw ValidationError("give --data.") }
+      return try recipe.makeData().validation
+    }
     let root = location(data)
     let val = root.appending(path: "val")
     let folder = try ImageFolder(root: isFolder(val) ? val : root)
+    if classNames == ImageNet.classNames || classNames == ImageNet.synsets.map(\.id),
+      let synsets = SynsetFolder(folder)
+    {
+      return synsets
+    }
     try requireSameClasses(
-      folder.classNames, of: folder.root.path(percentEncoded: false), checkpoint.classNames)
-    return folder.naming(checkpoint.classNames)
+      folder.classNames, of: folder.root.path(percentEncoded: false), classNames)
+    return folder.naming(classNames)
   }
 }
 
@@ -102,15 +118,17 @@ struct EvaluationReport: Encodable {
   }
 
   var text: String {
-    let width = perClass.map(\.name.count).max() ?? 0
-    let classes = perClass.map { entry in
-      let accuracy = entry.top1.map { String(format: "%6.2f %%", $0) } ?? "     –"
-      return "  " + entry.name.padding(toLength: width, withPad: " ", startingAt: 0)
-        + "  \(accuracy)  of \(entry.count)"
+    let seen = perClass.filter { $0.count > 0 }
+    let width = seen.map(\.name.count).max() ?? 0
+    let classes = seen.map { entry in
+      "  " + printable(entry.name).padding(toLength: width, withPad: " ", startingAt: 0)
+        + String(format: "  %6.2f %%  of \(entry.count)", entry.top1 ?? 0)
     }
+    let absent = perClass.count - classes.count
     let summary = String(
       format: "top-1 %.2f %%  top-5 %.2f %%  loss %.4f  %d images  %.0f images/s", top1, top5, loss, count,
       imagesPerSecond)
-    return (classes + [summary]).joined(separator: "\n")
+    let note = absent > 0 ? ["  and \(absent) classes without images"] : []
+    return (classes + note + [summary]).joined(separator: "\n")
   }
 }

@@ -18,10 +18,14 @@ struct InspectCommand: ParsableCommand {
         ganglion inspect sparx_mamba_t.pth
       """)
 
-  @Argument(help: ArgumentHelp("A model's name or a file of weights.", valueName: "model or file"))
+  @ArgumentParser.Argument(
+    help: ArgumentHelp("A model's name or a file of weights.", valueName: "model or file"),
+    completion: .list(Architecture.names))
   var subject: String
 
-  @Option(help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"))
+  @Option(
+    help: ArgumentHelp("The image's size in pixels; the model's own by default.", valueName: "HxW"),
+    transform: PixelSize.init)
   var size: PixelSize?
 
   @Flag(help: "Write the result to standard output as JSON.")
@@ -34,29 +38,32 @@ struct InspectCommand: ParsableCommand {
       return
     }
     guard FileManager.default.fileExists(atPath: subject) else {
-      let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("'\(subject)' is neither a file nor a model; the models are \(known).")
+      throw ValidationError(
+        "'\(printable(subject))' is neither a file nor a model; the models are "
+          + "\(Architecture.names.joined(separator: ", ")).")
     }
-    if size != nil { throw ValidationError("--size is for models, and '\(subject)' is a file.") }
+    if size != nil { throw ValidationError("--size is for models, and '\(printable(subject))' is a file.") }
     let summary = try CheckpointSummary(contentsOf: URL(filePath: subject))
     if json { try outputJSON(summary) } else { output(summary.text) }
   }
 }
 
 /// Height and width in pixels, written `224x320`.
-struct PixelSize: ExpressibleByArgument {
+struct PixelSize {
   let height: Int
   let width: Int
 
-  init?(argument: String) {
-    let parts = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let height = parts[0], let width = parts[1], Self.range.contains(height),
-      Self.range.contains(width)
-    else { return nil }
-    self.height = height
-    self.width = width
+  init(_ text: String) throws {
+    let sides = text.split(separator: "x", omittingEmptySubsequences: false).compactMap { Int($0) }
+    guard sides.count == 2, text.count(where: { $0 == "x" }) == 1, sides.allSatisfy(Self.range.contains)
+    else {
+      throw ValidationError(
+        "--size expects height and width from \(Self.range.lowerBound) to \(Self.range.upperBound), such as"
+          + " 224x320; got '\(printable(text))'.")
+    }
+    (height, width) = (sides[0], sides[1])
   }
 
-  /// What the deepest maps need, and what memory allows.
-  private static let range = 32...8192
+  /// What the deepest maps need, and more than any picture has.
+  private static let range = 32...65_536
 }

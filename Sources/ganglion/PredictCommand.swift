@@ -8,103 +8,88 @@ struct PredictCommand: AsyncParsableCommand {
     commandName: "predict",
     abstract: "Say what pictures show.",
     discussion: """
-      Prints the most probable classes of each picture. Folders are searched for pictures. A picture that cannot be \
-      read is reported and passed over; the exit code is then 1.
+      Prints the most probable classes of each picture, in the order in which the pictures are given. Folders are \
+      searched for JPEG and PNG files; a pattern in quotes may have *, ?, [a-z], and ** for any number of folders. A \
+      picture that cannot be read is reported and passed over; the exit code is then 1.
+
+      With --json each line is an object: file, and classes, each with index, name and probability, most probable first.
+
+      Orientation tags are not applied, as in the training of the published models: a picture, and its copy by \
+      --annotate, is what its pixels say.
 
       Examples:
         ganglion predict --checkpoint runs/demo/best.safetensors runs/demo/samples
-        ganglion predict --checkpoint best.safetensors cat.jpg dog.png --top-k 3 --json
-        ganglion predict --model sparx_mamba_t --random-weights picture.jpg
+        ganglion predict --checkpoint best.safetensors 'photos/**/*.jpg' --top-k 3
+        ganglion predict --checkpoint best.safetensors --annotate seen photos
+        ganglion predict --checkpoint best.safetensors --from-list names.txt
+        ganglion predict --model sparx_mamba_t --weights t.pth --json photos
+        ganglion predict --model sparx_mamba_t --random-weights - < picture.jpg
       """)
 
-  @Option(help: ArgumentHelp("The best.safetensors or last.safetensors of a run.", valueName: "file"))
-  var checkpoint: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "An architecture to try without a checkpoint; see --random-weights.", valueName: "name"))
-  var model: String?
-
-  @Flag(help: "Use --model with freshly drawn weights: for timing, the classes mean nothing.")
-  var randomWeights = false
+  @OptionGroup var model: ModelOptions
 
   @Option(help: ArgumentHelp("Classes to print for each picture.", valueName: "count"))
   var topK = 5
 
+  @Option(
+    help: ArgumentHelp(
+      "A new or empty folder for copies of the pictures with their classes drawn under them.",
+      valueName: "folder"),
+    completion: .directory)
+  var annotate: String?
+
   @Flag(help: "Write one JSON object a picture to standard output.")
   var json = false
 
+  @OptionGroup var loader: LoaderOptions
   @OptionGroup var engine: EngineOptions
-
-  @Argument(help: "Pictures (JPEG or PNG) and folders of pictures.")
-  var files: [String]
+  @OptionGroup var pictures: PictureOptions
 
   func validate() throws {
     if topK < 1 { throw ValidationError("--top-k must be at least 1, got \(topK).") }
-    switch (checkpoint, model, randomWeights) {
-    case (.some, nil, false), (nil, .some, true): break
-    case (nil, .some, false):
-      throw ValidationError("--model has no weights: add --random-weights, or give a --checkpoint instead.")
-    default: throw ValidationError("give either --checkpoint, or --model with --random-weights.")
-    }
   }
 
   func run() async throws {
     let command = self
-    try await withTaskExecutorPreference(OneThread.shared) { try command.predict() }
+    try await withTaskExecutorPreference(OneThread.shared) { try await command.predict() }
   }
 
-  private func predict() throws {
+  private func predict() async throws {
+    let stop = StopSignal(finishing: "this batch")
+    let (found, problems) = try pictures.find()
+    for problem in problems { say(printable(problem)) }
+    guard !found.isEmpty else { throw ExitCode.failure }
     engine.start()
-    let classifier = try makeClassifier()
-    let (pictures, missing) = pictures()
-    var failures = missing
-    for picture in pictures {
-      do {
-        let image = try Image(contentsOf: picture)
-        let prediction = Prediction(
-          file: picture.path(percentEncoded: false), classes: try classifier.classes(of: image, top: topK))
-        if json { try outputJSON(prediction) } else { output(prediction.text) }
-      } catch let error as ImageError {
-        say("\(error)")
-        failures += 1
-      }
+    let (classifier, _) = try model.makeClassifier()
+    var copies = try annotate.map { try AnnotatedCopies(in: $0) }
+    var line = LiveLine(total: found.count, unit: "pictures")
+    var (done, failures) = (0, problems.count)
+    try await classifier.classify(found, topK, batchSize: loader.batchSize, workers: loader.workers) {
+      results in
+      try await copies?.write(results)
+      line.clear()
+      for result in results { try show(result, &failures) }
+      done += results.count
+      line.show(done)
+      return stop.number == nil
+    }
+    line.clear()
+    if let number = stop.number {
+      say("stopped after \(done) of \(found.count) pictures")
+      throw ExitCode(128 + number)
     }
     if failures > 0 { throw ExitCode.failure }
   }
 
-  private func makeClassifier() throws -> Classifier {
-    if let checkpoint { return try Classifier(try Checkpoint(contentsOf: location(checkpoint))) }
-    var recipe = try Recipe(
-      yaml: "", source: "the command line", overrides: [("model.name", model ?? "")])
-    recipe.data.imageSize = 224
-    say("the weights are random: the classes below mean nothing")
-    return Classifier(
-      recipe.makeModel(classes: 1000), input: recipe.inputPreparation,
-      classNames: (0..<1000).map { "class \($0)" })
-  }
-
-  /// The pictures named or found in folders, and the number of names that lead to none.
-  private func pictures() -> (files: [URL], missing: Int) {
-    var found: [URL] = []
-    var missing = 0
-    for name in files {
-      let url = location(name)
-      guard isFolder(url) else {
-        found.append(url)
-        continue
-      }
-      let inside = FileManager.default.enumerator(at: url, includingPropertiesForKeys: nil)?
-        .compactMap { $0 as? URL }
-        .filter { ImageFolder.extensions.contains($0.pathExtension.lowercased()) }
-        .sorted { $0.path < $1.path }
-      if inside?.isEmpty ?? true {
-        say("\(name): expected pictures in the folder, got none; give one with JPEG or PNG files.")
-        missing += 1
-      }
-      found += inside ?? []
+  private func show(_ result: PictureResult, _ failures: inout Int) throws {
+    switch result.classes {
+    case .success(let classes):
+      let prediction = Prediction(file: result.picture.name, classes: classes)
+      if json { try outputJSON(prediction) } else { output(prediction.text) }
+    case .failure(let error):
+      say(printable("\(error)"))
+      failures += 1
     }
-    return (found, missing)
   }
 }
 
@@ -114,7 +99,7 @@ private struct Prediction: Encodable {
   let classes: [ClassProbability]
 
   var text: String {
-    let list = classes.map { String(format: "\($0.name) %.2f %%", 100 * $0.probability) }
-    return "\(file): " + list.joined(separator: ", ")
+    let list = classes.map { $0.name + String(format: " %.2f %%", 100 * $0.probability) }
+    return printable("\(file): " + list.joined(separator: ", "))
   }
 }

@@ -20,16 +20,19 @@ struct VerifyCommand: ParsableCommand {
       """)
 
   @ArgumentParser.Argument(
-    help: "Reference files, or folders of them.", completion: .file(extensions: ["json"]))
+    help: ArgumentHelp("Reference files, or folders of them.", valueName: "files"),
+    completion: .file(extensions: ["json"]))
   var files: [String]
 
-  @Option(help: "The precision of the run: float32 or float64.")
+  @Option(help: ArgumentHelp("The precision of the run: float32 or float64.", valueName: "type"))
   var dtype: Precision = .float32
 
-  @Option(help: "Where the models run.")
+  @Option(help: ArgumentHelp("Where the models run.", valueName: "name"), completion: .list(["cpu"]))
   var device = "cpu"
 
-  @Option(name: .customLong("case"), help: "Run this case only; may be repeated.")
+  @Option(
+    name: .customLong("case"),
+    help: ArgumentHelp("Run this case only; may be repeated.", valueName: "name"))
   var cases: [String] = []
 
   @Option(
@@ -97,12 +100,15 @@ struct VerifyCommand: ParsableCommand {
   }
 
   private func report(_ verifiers: [ModelVerifier], _ wanted: Set<String>?) throws {
-    let stop = StopSignal()
+    let stop = StopSignal(finishing: "this case")
     let summary = Verification(verifiers, only: wanted, isInterrupted: { stop.number != nil }).run { event in
       if !json { output(VerificationText.line(event)) }
     }
     output(json ? try summary.json() : VerificationText.summary(summary))
-    if let number = stop.number { throw ExitCode(128 + number) }
+    if let number = stop.number {
+      say("stopped after \(summary.results.count) cases")
+      throw ExitCode(128 + number)
+    }
     if !summary.passed { throw ExitCode(1) }
   }
 

@@ -6,6 +6,10 @@ extension Image {
   /// to enormous pictures.
   public static let pixelLimit = 1 << 27
 
+  /// The largest ratio of a file's sides. Resizing the shorter side to a network's input multiplies the longer one
+  /// too, and would make an enormous picture of a line of pixels.
+  public static let aspectLimit = 1000
+
   /// Reads a JPEG or PNG file.
   ///
   /// - Throws: ``ImageError``, naming the file.
@@ -41,6 +45,9 @@ extension Image {
     case CImageTooLarge: throw .tooLarge(path: name, height: height, width: width)
     case CImageNoMemory: throw .outOfMemory(path: name)
     default: throw .corrupt(path: name, format: format, reason: message)
+    }
+    guard max(height, width) <= Image.aspectLimit * min(height, width) else {
+      throw .tooNarrow(path: name, height: height, width: width)
     }
     let samples = UnsafeBufferPointer(start: decoded.bytes, count: height * width * 3)
     self.init(height: height, width: width, pixels: Array(samples))

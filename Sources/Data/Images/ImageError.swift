@@ -8,6 +8,8 @@ public enum ImageError: Error, Hashable, Sendable {
   case corrupt(path: String, format: ImageFormat, reason: String)
   /// The header announces more pixels than ``Image/pixelLimit``.
   case tooLarge(path: String, height: Int, width: Int)
+  /// One side is more than ``Image/aspectLimit`` times the other.
+  case tooNarrow(path: String, height: Int, width: Int)
   /// Not enough memory for the pixels or the file.
   case outOfMemory(path: String)
   /// The picture cannot be expressed in the format.
@@ -29,6 +31,9 @@ extension ImageError: CustomStringConvertible {
     case .tooLarge(let path, let height, let width):
       "\(path): \(height)x\(width) pixels are more than the limit of \(Image.pixelLimit); "
         + "store a smaller version."
+    case .tooNarrow(let path, let height, let width):
+      "\(path): one side of \(height)x\(width) pixels is more than \(Image.aspectLimit) times the other; "
+        + "crop the picture or remove it."
     case .outOfMemory(let path):
       "\(path): not enough memory for this picture; use fewer workers or smaller pictures."
     case .unencodable(let path, let format, let reason):

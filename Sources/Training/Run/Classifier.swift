@@ -2,10 +2,13 @@ public import Backbones
 public import Data
 public import Foundation
 import Layers
+import Synchronization
 public import Torch
 
 /// A class and how probable a model finds it.
 public struct ClassProbability: Encodable, Hashable, Sendable {
+  /// The class's place in the order of the logits.
+  public let index: Int
   /// The name of the class.
   public let name: String
   /// The softmax of its logit, 0...1.
@@ -14,16 +17,26 @@ public struct ClassProbability: Encodable, Hashable, Sendable {
 
 /// A trained model that says what pictures show.
 public struct Classifier {
-  /// The model, in evaluation mode.
-  public let model: Model
+  /// The network, in evaluation mode.
+  public let backbone: any Backbone
   /// How pictures become inputs.
   public let input: InputPreparation
   /// The names of the classes, in the order of the logits.
   public let classNames: [String]
 
-  /// A classifier of these parts.
+  /// A classifier of these parts, prepared for inference.
+  ///
+  /// - Parameters:
+  ///   - model: the model, which may go afterwards.
+  ///   - input: how pictures become inputs.
+  ///   - classNames: one for each logit.
   public init(_ model: Model, input: InputPreparation, classNames: [String]) {
-    self.model = model
+    self.init(model.prepared().backbone, input: input, classNames: classNames)
+  }
+
+  /// A classifier of these parts, which runs a network as it is.
+  public init(_ backbone: any Backbone, input: InputPreparation, classNames: [String]) {
+    self.backbone = backbone
     self.input = input
     self.classNames = classNames
   }
@@ -46,29 +59,109 @@ public struct Classifier {
   ///
   /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
   public func classes(of image: Image, top count: Int) throws -> [ClassProbability] {
+    let side = input.imageSize
+    return try classes(input.planes(of: image), [1, input.channels, side, side], count)[0]
+  }
+
+  /// Classifies pictures while the next ones are read.
+  ///
+  /// At any time `workers` + 2 batches are in memory, however many pictures there are.
+  ///
+  /// - Parameters:
+  ///   - pictures: the pictures.
+  ///   - count: the classes wanted for each, most probable first.
+  ///   - batchSize: the pictures that the network sees together.
+  ///   - workers: threads that read and prepare.
+  ///   - body: takes the results of each batch, in the order of the pictures, those that cannot be read with the reason;
+  ///     false ends the pass.
+  /// - Throws: what `body` throws, or `TorchError` if the model cannot compute.
+  nonisolated(nonsending)
+    public func classify(
+      _ pictures: [PictureSource], _ count: Int, batchSize: Int, workers: Int,
+      _ body: nonisolated(nonsending) ([PictureResult]) async throws -> Bool
+    ) async throws
+  {
+    let samples = ReadableSamples(pictures: pictures)
+    let loader = DataLoader(
+      samples, batchSize: max(1, min(batchSize, pictures.count)), preprocessing: input.evaluation,
+      order: .sequential)
+    for try await batch in loader.epoch(0).batches(workerCount: workers) {
+      let failures = batch.indices.map(samples.takeFailure)
+      let isComputed = failures.contains { $0 == nil }
+      let classes = isComputed ? try classes(batch.pixels, batch.shape, count) : []
+      let results = batch.indices.enumerated().map { row, index in
+        PictureResult(
+          picture: pictures[index], classes: failures[row].map(Result.failure) ?? .success(classes[row]))
+      }
+      guard try await body(results) else { return }
+    }
+  }
+
+  private func classes(_ pixels: [Float], _ shape: [Int], _ count: Int) throws -> [[ClassProbability]] {
+    let count = min(count, classNames.count)
     let (values, indices) = try withTorchErrors {
       withoutGradients {
-        let top = logits(of: image).softmax(-1).topK(min(count, classNames.count))
+        let top = backbone(Tensor(pixels, shape)).to(.float32).softmax(-1).topK(count)
         return (top.values.array(Double.self), top.indices.array(Int.self))
       }
     }
-    return zip(indices, values).map { ClassProbability(name: classNames[$0], probability: $1) }
-  }
-
-  /// The feature maps `[C, H/stride, W/stride]` of a picture, from fine to coarse; `model.backbone.featureInfo` says
-  /// which they are.
-  ///
-  /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
-  public func features(of image: Image) throws -> [Tensor] {
-    try withTorchErrors {
-      withoutGradients { model.backbone.features(of: batch(of: image)).map { $0.to(.float32)[0] } }
+    return (0..<shape[0]).map { row in
+      (row * count..<(row + 1) * count).map { place in
+        let index = indices[place]
+        return ClassProbability(index: index, name: classNames[index], probability: values[place])
+      }
     }
   }
 
-  private func logits(of image: Image) -> Tensor { model.backbone(batch(of: image)).to(.float32)[0] }
-
-  /// The input `[1, C, H, W]` of a picture.
-  private func batch(of image: Image) -> Tensor {
-    Tensor(input.planes(of: image), [1, input.channels, input.imageSize, input.imageSize])
+  /// The feature maps `[C, H/stride, W/stride]` of a picture, from fine to coarse; `backbone.featureInfo` says which they
+  /// are.
+  ///
+  /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
+  public func features(of image: Image) throws -> [Tensor] {
+    let side = input.imageSize
+    let images = Tensor(input.planes(of: image), [1, input.channels, side, side])
+    return try withTorchErrors {
+      withoutGradients { backbone.features(of: images).map { $0.to(.float32)[0] } }
+    }
   }
+}
+
+/// What a model says of a picture.
+public struct PictureResult: Sendable {
+  /// The picture.
+  public let picture: PictureSource
+  /// The classes, most probable first, or why the picture could not be read.
+  public let classes: Result<[ClassProbability], ImageError>
+}
+
+extension InputPreparation {
+  /// How the authors prepare pictures for a model of the catalog.
+  public init(_ input: ModelInput) {
+    self.init(
+      imageSize: input.size, cropFraction: input.cropFraction, interpolation: .bicubic,
+      mean: input.mean.map(Float.init), deviation: input.deviation.map(Float.init))
+  }
+}
+
+/// Pictures of which those that cannot be read are replaced by a black one, so that the others of their batch go on.
+private final class ReadableSamples: Dataset {
+  let pictures: [PictureSource]
+  private let failures = Mutex<[Int: ImageError]>([:])
+
+  init(pictures: [PictureSource]) { self.pictures = pictures }
+
+  var count: Int { pictures.count }
+  var classNames: [String] { [] }
+
+  func sample(at index: Int) -> (image: Image, label: Int) {
+    do {
+      return (try pictures[index].image(), 0)
+    } catch {
+      failures.withLock { $0[index] = error }
+      return (Image(height: 1, width: 1), 0)
+    }
+  }
+
+  /// Why the picture could not be read; forgotten once asked for.
+  func takeFailure(_ index: Int) -> ImageError? { failures.withLock { $0.removeValue(forKey: index) } }
 }

@@ -8,15 +8,18 @@ final class StopSignal: @unchecked Sendable {
   private let caught = Atomic<Int32>(0)
   private let sources: [any DispatchSourceSignal]
 
-  init() {
+  /// Starts to listen.
+  ///
+  /// - Parameter unit: what will still be finished, for the sentence that a signal is answered with.
+  init(finishing unit: String = "this step") {
     let numbers = [SIGINT, SIGTERM]
     sources = numbers.map { DispatchSource.makeSignalSource(signal: $0, queue: .global()) }
     for (number, source) in zip(numbers, sources) {
       signal(number, SIG_IGN)
       source.setEventHandler { [weak self] in
         guard let self else { return }
-        if self.caught.exchange(number, ordering: .relaxed) != 0 { _exit(128 + number) }
-        say("\nstopping after this step; once more to stop at once")
+        if self.caught.exchange(number, ordering: .relaxed) != 0 { endNow(128 + number) }
+        say("\nstopping after \(unit); once more to stop at once")
       }
       source.activate()
     }

@@ -1,0 +1,139 @@
+import ArgumentParser
+import Backbones
+import Data
+import Foundation
+import Layers
+import Torch
+import Training
+
+extension Architecture {
+  /// The published names, for completions and errors.
+  static var names: [String] { allCases.map(\.rawValue) }
+
+  /// The architecture of a name that a person typed.
+  static func named(_ name: String) throws -> Architecture {
+    guard let architecture = Architecture(rawValue: name) else {
+      throw ValidationError(
+        "--model must be one of \(names.joined(separator: ", ")); got '\(printable(name))'.")
+    }
+    return architecture
+  }
+}
+
+/// Which model is to be used, with which weights.
+struct ModelOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("The best.safetensors or last.safetensors of a run.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var checkpoint: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A model of the catalog, with --weights or --random-weights; `ganglion models` lists them.",
+      valueName: "name"),
+    completion: .list(Architecture.names))
+  var model: String?
+
+  @Option(
+    help: ArgumentHelp("Weights of --model, as its authors publish them.", valueName: "file"),
+    completion: .file(extensions: ["safetensors", "pth", "pt", "bin"]))
+  var weights: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The names of the classes of --weights, one a line; those of ImageNet-1K by default.",
+      valueName: "file"),
+    completion: .file())
+  var classes: String?
+
+  @Flag(help: "Use --model with freshly drawn weights: for timing, the classes mean nothing.")
+  var randomWeights = false
+
+  @Flag(help: "Run the model as it was trained, without folding and packing its weights for inference.")
+  var plain = false
+
+  func validate() throws {
+    switch (checkpoint, model, weights, randomWeights) {
+    case (.some, nil, nil, false), (nil, .some, .some, false), (nil, .some, nil, true): break
+    case (nil, .some, nil, false):
+      throw ValidationError("--model has no weights: add --weights FILE or --random-weights.")
+    default:
+      throw ValidationError(
+        "give either --checkpoint, or --model with --weights or --random-weights.")
+    }
+    if let model { _ = try Architecture.named(model) }
+    if classes != nil && model == nil {
+      throw ValidationError("--classes is for --model; a checkpoint has class names of its own.")
+    }
+  }
+
+  /// Makes the model, ready for inference; nothing else in the tool does.
+  ///
+  /// - Returns: the classifier and, of a training run's checkpoint, the recipe.
+  /// - Throws: an error that names the file.
+  func makeClassifier() throws -> (classifier: Classifier, recipe: Recipe?) {
+    do {
+      if let checkpoint {
+        let file = try Checkpoint(contentsOf: location(checkpoint))
+        let input = (try file.makeModel(), file.input, file.classNames)
+        return (classifier(input.0, input.1, input.2), file.recipe)
+      }
+      return (try catalogClassifier(), nil)
+    } catch let mismatch as ParameterMismatch {
+      throw InputError(mismatch)
+    }
+  }
+
+  private func classifier(_ made: Model, _ input: InputPreparation, _ names: [String]) -> Classifier {
+    if plain { return Classifier(made.backbone, input: input, classNames: names) }
+    say("model prepared for inference: \(PreparedModel.kernels)")
+    return Classifier(made, input: input, classNames: names)
+  }
+
+  private func catalogClassifier() throws -> Classifier {
+    let architecture = try Architecture.named(model ?? "")
+    let names = try classes.map(classNames) ?? ImageNet.classNames
+    let file = try weights.map { try StateDictionary(contentsOf: location($0)) }
+    let made = architecture.makeModel(head: .classifier(classes: names.count))
+    if let file {
+      try load(file, into: made, names.count)
+    } else {
+      say("the weights are random: the classes below mean nothing")
+    }
+    return classifier(made, InputPreparation(architecture.input), names)
+  }
+
+  private func load(_ file: StateDictionary, into made: Model, _ count: Int) throws {
+    do {
+      let tensors = Dictionary(try file.tensors().map { ($0.key, $0.tensor) }) { $1 }
+      try made.store.load(tensors, from: file.path)
+    } catch let mismatch as ParameterMismatch {
+      // Only the classifier differs: the number of classes is what is wrong.
+      let found = Set(mismatch.misshaped.map { $0.got.first })
+      if mismatch.missing.isEmpty, mismatch.unexpected.isEmpty, found.count == 1,
+        let rows = found.first?.map({ $0 }),
+        mismatch.misshaped.allSatisfy({
+          $0.expected.first == count && $0.expected.dropFirst() == $0.got.dropFirst()
+        })
+      {
+        let source = classes.map { "\($0) names" } ?? "ImageNet-1K has"
+        throw InputError(
+          file.path, "the weights are for \(rows) classes, and \(source) \(count)",
+          remedy: "give the names of all \(rows) with --classes, one a line")
+      }
+      throw mismatch
+    }
+  }
+
+  private func classNames(_ path: String) throws -> [String] {
+    var names = try TextLines.read(path, separator: "\n")
+    while names.last?.isEmpty == true { names.removeLast() }
+    guard !names.isEmpty else {
+      throw InputError(path, "holds no class names", remedy: "write one name a line")
+    }
+    if let blank = names.firstIndex(of: "") {
+      throw InputError(path, "line \(blank + 1) is empty", remedy: "write one name a line")
+    }
+    return names
+  }
+}
