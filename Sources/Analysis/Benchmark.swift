@@ -39,24 +39,29 @@ public struct Benchmark {
 
   private func measure(_ start: ContinuousClock.Instant) -> BenchmarkResult {
     let begin = clock.now
-    let model = architecture.makeModel(
-      seed: settings.seed, dtype: settings.dtype == .float64 ? .float64 : .float32)
+    let call = makeCall()
     let built = clock.now
-    let call = settings.mode == .train ? trainingStep(model) : inference(model)
-    let prepared = clock.now
     call()
     let first = clock.now
     let warm = first + .seconds(settings.warmUp)
     while clock.now < warm { call() }
     let latencies = timed(call)
-    // Before counting, which is a pass of its own.
     let memory = peakMemory()
-    model.store.mode.isTraining = false
+    // Shapes alone, so that counting costs neither time nor memory.
+    let shapes = architecture.makeModel(device: .meta)
     return BenchmarkResult(
-      settings: settings, engine: EngineDescription(), parameters: model.store.parameterCount,
-      multiplyAdds: model.multiplyAdds(height: settings.height, width: settings.width).values.reduce(0, +),
-      buildSeconds: [(built - begin) / .seconds(1)], firstCallSeconds: [(first - prepared) / .seconds(1)],
+      settings: settings, engine: EngineDescription(), parameters: shapes.store.parameterCount,
+      multiplyAdds: shapes.multiplyAdds(height: settings.height, width: settings.width).values.reduce(0, +),
+      buildSeconds: [(built - begin) / .seconds(1)], firstCallSeconds: [(first - built) / .seconds(1)],
       startUpSeconds: [(first - start) / .seconds(1)], peakMemoryBytes: memory, latencies: latencies)
+  }
+
+  /// Builds the model, which the call alone keeps.
+  private func makeCall() -> () -> Void {
+    let model = architecture.makeModel(
+      seed: settings.seed, dtype: settings.dtype == .float64 ? .float64 : .float32)
+    if settings.mode == .train { return trainingStep(model) }
+    return inference(settings.isPlain ? model.backbone : model.prepared().backbone)
   }
 
   private func timed(_ call: () -> Void) -> [Double] {
@@ -87,9 +92,9 @@ public struct Benchmark {
     withAutocast(settings.dtype == .bfloat16 ? .bfloat16 : nil, on: .cpu, body)
   }
 
-  private func inference(_ model: Model) -> () -> Void {
+  private func inference(_ backbone: any Backbone) -> () -> Void {
     let images = images
-    return { withoutGradients { _ = cast { model.backbone(images) } } }
+    return { withoutGradients { _ = cast { backbone(images) } } }
   }
 
   private func trainingStep(_ model: Model) -> () -> Void {

@@ -42,6 +42,8 @@ public struct BenchmarkCase: Codable, Hashable, Sendable {
   public var dtype = Precision.float32
   /// The order of feature maps in memory.
   public var layout = Layout.contiguous
+  /// Whether inference runs the model as it was trained, without folding and packing its weights.
+  public var isPlain = false
   /// The scan kernel: `compiled` or `naive`.
   public var kernel = "compiled"
   /// Threads that operators use; all cores if absent.
@@ -60,6 +62,11 @@ public struct BenchmarkCase: Codable, Hashable, Sendable {
     (self.model, self.height, self.width, self.batch) = (model.rawValue, height, width, batch)
   }
 
-  /// One line: model, size, batch.
-  public var title: String { "\(model) \(height)x\(width), batch \(batch)" }
+  /// What form of the model is measured: `training`, `plain` or `prepared`.
+  public var form: String { mode == .train ? "training" : isPlain ? "plain" : "prepared" }
+
+  /// One line: model, size, batch, form.
+  public var title: String {
+    "\(model) \(height)x\(width), batch \(batch)" + ", \(form)"
+  }
 }

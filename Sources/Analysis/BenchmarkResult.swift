@@ -81,7 +81,7 @@ public enum BenchmarkTable {
   /// The lines of a table.
   public static func lines(_ results: [BenchmarkResult]) -> [String] {
     var table = TextTable([
-      ("model", .left), ("size", .right), ("batch", .right), ("images/s", .right), ("quartiles", .right),
+      ("model", .left), ("form", .left), ("size", .right), ("batch", .right), ("images/s", .right), ("quartiles", .right),
       ("p50 ms", .right), ("p90 ms", .right), ("p99 ms", .right), ("calls", .right), ("GFLOP/s", .right),
       ("peak memory", .right), ("build s", .right), ("first s", .right), ("start-up s", .right),
     ])
@@ -89,7 +89,7 @@ public enum BenchmarkTable {
       let (settings, summary) = (result.settings, result.summary)
       let quartiles = summary.imagesPerSecondQuartiles.map { short($0) }.joined(separator: "–")
       table.append([
-        settings.model, "\(settings.height)x\(settings.width)", "\(settings.batch)",
+        settings.model, settings.form, "\(settings.height)x\(settings.width)", "\(settings.batch)",
         short(summary.imagesPerSecond), quartiles,
         short(1000 * summary.p50), short(1000 * summary.p90), short(1000 * summary.p99), "\(summary.calls)",
         short(summary.gigaflops), Quantity.bytes(result.peakMemoryBytes), short(median(result.buildSeconds)),

@@ -14,6 +14,8 @@ public struct ModelVerifier {
   /// The device of the run.
   public let device: Device
   let tolerances: Tolerances
+  /// Whether outputs and features are those of the model folded and packed for inference.
+  let isPrepared: Bool
   /// Values that take the place of filled ones, by key.
   var weights: [String: Tensor] = [:]
 
@@ -24,9 +26,12 @@ public struct ModelVerifier {
   ///   - path: names the reference in errors.
   ///   - dtype: `.float32` or `.float64`.
   ///   - device: where the model runs.
+  ///   - isPrepared: whether outputs and features are those of the model folded and packed for inference; gradients
+  ///     and training are the plain model's.
   /// - Throws: ``ReferenceError`` if no known architecture has that name.
-  public init(_ reference: Reference, path: String, dtype: DType = .float32, device: Device = .cpu)
-    throws(ReferenceError)
+  public init(_ reference: Reference, path: String, dtype: DType = .float32, device: Device = .cpu,
+    isPrepared: Bool = false
+  ) throws(ReferenceError)
   {
     guard let architecture = Architecture(rawValue: reference.name) else {
       let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
@@ -38,6 +43,7 @@ public struct ModelVerifier {
     self.architecture = architecture
     self.dtype = dtype
     self.device = device
+    self.isPrepared = isPrepared
     tolerances = Tolerances(dtype)
   }
 
@@ -160,9 +166,10 @@ extension ModelVerifier {
     withoutGradients {
       let model = makeModel(.classifier(classes: Self.classes), filledFor: item, reference.state)
       let images = images(item)
-      compare(model.backbone.features(of: images), forward.stages, forward.float32Error.stages, &tally)
+      let network = network(model)
+      compare(network.features(of: images), forward.stages, forward.float32Error.stages, &tally)
       tally.compare(
-        "logits", model.backbone(images).array(), forward.logits,
+        "logits", network(images).array(), forward.logits,
         tolerance: tolerances.outputs(float32Error: forward.float32Error.logits))
     }
   }
@@ -181,8 +188,12 @@ extension ModelVerifier {
       }
       fill(model.store, item, entries)
       compare(
-        model.backbone.features(of: images(item)), features.stages, features.float32Error.stages, &tally)
+        network(model).features(of: images(item)), features.stages, features.float32Error.stages, &tally)
     }
+  }
+
+  private func network(_ model: Model) -> any Backbone {
+    isPrepared ? model.prepared().backbone : model.backbone
   }
 
   private func compare(

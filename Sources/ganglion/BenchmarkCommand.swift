@@ -14,6 +14,9 @@ struct BenchmarkCommand: ParsableCommand {
       --rounds, all cases are gone through several times, and the calls of all rounds count together: what slows the \
       machine for a while then slows all cases alike.
 
+      Inference is that of the model prepared for it, its weights folded and packed; --plain and --dtype bfloat16 \
+      measure the model as it was trained.
+
       Rates and latencies are of single calls: the median, the quartiles, and the latencies that 50, 90 and 99 % of the \
       calls do not exceed. A GFLOP/s counts two operations a multiply-add, and for a training step three times those \
       of its forward pass. Start-up is from the start of the process to the end of the first call.
@@ -45,6 +48,9 @@ struct BenchmarkCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("The order of feature maps in memory.", valueName: "contiguous|channels_last"))
   var layout = BenchmarkCase.Layout.contiguous
+
+  @Flag(help: "Measure inference of the model as it was trained, without folding and packing its weights.")
+  var plain = false
 
   @Option(help: ArgumentHelp("The computation behind the scans.", valueName: "compiled|naive"))
   var kernel = ScanKernel.compiled
@@ -169,6 +175,8 @@ struct BenchmarkCommand: ParsableCommand {
     (settings.mode, settings.dtype, settings.layout) = (mode, dtype, layout)
     (settings.kernel, settings.threads) = (kernel.rawValue, engine.threads)
     (settings.warmUp, settings.seed) = (warmUp, seed)
+    // Prepared models compute in the type of their weights, so automatic casts need the plain one.
+    settings.isPlain = plain || dtype == .bfloat16
     settings.iterations = iterations
     if let duration { settings.duration = duration }
     return settings
@@ -198,9 +206,7 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   private func pixelSize(_ text: String) throws -> (height: Int, width: Int) {
-    guard let size = PixelSize(argument: text.contains("x") ? text : "\(text)x\(text)") else {
-      throw ValidationError("--size must list sides or HxW from 32 to 8192 pixels, got '\(text)'.")
-    }
+    let size = try PixelSize(text.contains("x") ? text : "\(text)x\(text)")
     return (size.height, size.width)
   }
 }

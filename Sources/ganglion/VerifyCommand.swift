@@ -15,6 +15,7 @@ struct VerifyCommand: ParsableCommand {
 
       Examples:
         ganglion verify Fixtures/models
+        ganglion verify Fixtures/models --prepared
         ganglion verify sparx_mamba_t.json --dtype float64 --case eval_224 --json
         ganglion verify sparx_mamba_t.json --weights filled.pth
       """)
@@ -41,6 +42,9 @@ struct VerifyCommand: ParsableCommand {
     completion: .file())
   var weights: String?
 
+  @Flag(help: "Take outputs and features from the model folded and packed for inference.")
+  var prepared = false
+
   @Flag(help: "Write the results to standard output as JSON.")
   var json = false
 
@@ -60,7 +64,7 @@ struct VerifyCommand: ParsableCommand {
     do {
       verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
         try ModelVerifier(
-          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype)
+          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype, isPrepared: prepared)
       }
     } catch {
       throw unusable("\(error)")

@@ -187,7 +187,7 @@ import Training
   {
     let run = try RunFolder.fresh(folder.appending(path: "run"))
     try run.write(recipe, samples: 0)
-    let trainer = Trainer(recipe, data: try recipe.makeData(), folder: run)
+    let trainer = try Trainer(recipe, data: try recipe.makeData(), folder: run)
     trainer.observers = [try JSONLog(run, interval: recipe.logSteps)]
     _ = try await trainer.run { trainer.progress.step < steps }
     return run

@@ -135,8 +135,8 @@ import Testing
   @Test(
     arguments: [
       ([], "name a model"), (["resnet50"], "no model is called 'resnet50'"),
-      (["sparx_mamba_micro", "--size", "31"], "--size must list"),
-      (["sparx_mamba_micro", "--size", "64x"], "--size must list"),
+      (["sparx_mamba_micro", "--size", "31"], "--size expects height and width"),
+      (["sparx_mamba_micro", "--size", "64x"], "--size expects height and width"),
       (["sparx_mamba_micro", "--size", "64,"], "--size expects values"),
       (["sparx_mamba_micro", "--batch", "0"], "--batch must list"),
       (["sparx_mamba_micro", "--batch", "1,two"], "--batch must list"),

@@ -47,7 +47,7 @@ import Testing
   @Test(arguments: [
     (["--pretrained", "@/none.safetensors"], "none.safetensors"),
     (["--pretrained", "@/recipe.yaml"], "recipe.yaml"),
-    (["--pretrained", "@/none.safetensors", "--set", "model.pretrained_key=ema"], "model.pretrained_key"),
+    (["--pretrained", "@/none.safetensors", "--set", "model.pretrained_key=ema"], "none.safetensors"),
     (["--classes", "1"], "`model.classes` is 1, and the data have 2 classes"),
     (["--classes", "0"], "`model.classes` must be from 1"),
     (["--channels", "4"], "`model.channels` must be 1 (luminance) or 3"),

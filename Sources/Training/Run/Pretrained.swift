@@ -19,12 +19,7 @@ public struct Pretrained {
   /// - Throws: `CheckpointError` if the file cannot be read, or has no such dictionaries.
   public init(contentsOf url: URL, dictionary: String? = nil) throws {
     path = url.path(percentEncoded: false)
-    if let dictionary {
-      throw CheckpointError(
-        path: path, problem: "`\(dictionary)` is asked for, and a safetensors file holds one dictionary",
-        remedy: "leave out model.pretrained_key")
-    }
-    weights = try StateDictionary(contentsOf: url)
+    weights = try StateDictionary(contentsOf: url, selecting: dictionary)
     let averages = Checkpoint.Prefix.average
     prefix = weights.entries.contains { $0.key.hasPrefix(averages) } ? averages : ""
   }
