@@ -55,10 +55,11 @@ struct PredictCommand: AsyncParsableCommand {
   }
 
   private func predict() async throws {
-    let stop = StopSignal(finishing: "this batch")
     let (found, problems) = try pictures.find()
     for problem in problems { say(printable(problem)) }
     guard !found.isEmpty else { throw ExitCode.failure }
+    // Not before: nothing needs an end in order while standard input is waited for.
+    let stop = StopSignal(finishing: "this batch")
     engine.start()
     let (classifier, _) = try model.makeClassifier()
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
