@@ -65,8 +65,9 @@ struct PredictCommand: AsyncParsableCommand {
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
     var line = LiveLine(total: found.count, unit: "pictures")
     var (done, failures) = (0, problems.count)
-    try await classifier.classify(found, topK, batchSize: loader.batchSize, workers: loader.workers) {
-      results in
+    try await classifier.classify(
+      found, top: topK, batchSize: loader.batchSize, workers: loader.workers
+    ) { results in
       try await copies?.write(results)
       line.clear()
       for result in results { try show(result, &failures) }

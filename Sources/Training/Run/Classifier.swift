@@ -40,7 +40,7 @@ public struct Classifier {
   /// The `count` most probable classes of a picture, most probable first.
   ///
   /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
-  public func classes(of image: Image, _ count: Int) throws -> [ClassProbability] {
+  public func classes(of image: Image, top count: Int) throws -> [ClassProbability] {
     let side = input.imageSize
     return try classes(input.planes(of: image), [1, 3, side, side], count)[0]
   }
@@ -59,7 +59,7 @@ public struct Classifier {
   /// - Throws: what `body` throws, or `TorchError` if the model cannot compute.
   nonisolated(nonsending)
     public func classify(
-      _ pictures: [PictureSource], _ count: Int, batchSize: Int, workers: Int,
+      _ pictures: [PictureSource], top count: Int, batchSize: Int, workers: Int,
       _ body: nonisolated(nonsending) ([PictureResult]) async throws -> Bool
     ) async throws
   {
