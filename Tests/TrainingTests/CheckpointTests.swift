@@ -55,11 +55,11 @@ import Torch
     try await written { folder, _ in
       let classifier = try Classifier(Checkpoint(contentsOf: folder.best))
       let image = SyntheticShapes(count: 1, imageSize: 90).sample(at: 0).image
-      let all = try classifier.classes(of: image, 99)
+      let all = try classifier.classes(of: image, top: 99)
       #expect(Set(all.map(\.name)) == Set(classifier.classNames))
       #expect(abs(all.reduce(0) { $0 + $1.probability } - 1) < 1e-6)
       #expect(all.map(\.probability) == all.map(\.probability).sorted(by: >))
-      #expect(try classifier.classes(of: image, 2) == Array(all.prefix(2)))
+      #expect(try classifier.classes(of: image, top: 2) == Array(all.prefix(2)))
     }
   }
 
