@@ -55,17 +55,19 @@ struct PredictCommand: AsyncParsableCommand {
   }
 
   private func predict() async throws {
-    let stop = StopSignal(finishing: "this batch")
     let (found, problems) = try pictures.find()
     for problem in problems { say(printable(problem)) }
     guard !found.isEmpty else { throw ExitCode.failure }
+    // Not before: nothing needs an end in order while standard input is waited for.
+    let stop = StopSignal(finishing: "this batch")
     engine.start()
     let (classifier, _) = try model.makeClassifier()
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
     var line = LiveLine(total: found.count, unit: "pictures")
     var (done, failures) = (0, problems.count)
-    try await classifier.classify(found, topK, batchSize: loader.batchSize, workers: loader.workers) {
-      results in
+    try await classifier.classify(
+      found, top: topK, batchSize: loader.batchSize, workers: loader.workers
+    ) { results in
       try await copies?.write(results)
       line.clear()
       for result in results { try show(result, &failures) }

@@ -77,7 +77,7 @@ public struct Classifier {
   /// - Throws: what `body` throws, or `TorchError` if the model cannot compute.
   nonisolated(nonsending)
     public func classify(
-      _ pictures: [PictureSource], _ count: Int, batchSize: Int, workers: Int,
+      _ pictures: [PictureSource], top count: Int, batchSize: Int, workers: Int,
       _ body: nonisolated(nonsending) ([PictureResult]) async throws -> Bool
     ) async throws
   {

@@ -26,7 +26,7 @@ struct LiveLine {
       format: "%d of %d \(unit)  %.1f a second  %d:%02d:%02d left", done, total, rate, left / 3600,
       left / 60 % 60, left % 60)
     if isTerminal {
-      FileHandle.standardError.tell("\r\u{1B}[K" + text)
+      say("\r\u{1B}[K" + text, terminator: "")
       isVisible = true
     } else {
       say(text)
@@ -36,12 +36,7 @@ struct LiveLine {
   /// Takes the line away, so that something else can be written.
   mutating func clear() {
     guard isVisible else { return }
-    FileHandle.standardError.tell("\r\u{1B}[K")
+    say("\r\u{1B}[K", terminator: "")
     isVisible = false
   }
-}
-
-extension FileHandle {
-  /// Writes a text; where nobody can be told, the work goes on.
-  fileprivate func tell(_ text: String) { try? write(contentsOf: Foundation.Data(text.utf8)) }
 }

@@ -94,34 +94,25 @@ struct ModelOptions: ParsableArguments {
     let architecture = try Architecture.named(model ?? "")
     let names = try classes.map(classNames) ?? ImageNet.classNames
     let file = try weights.map { try StateDictionary(contentsOf: location($0)) }
-    let made = architecture.makeModel(head: .classifier(classes: names.count))
+    let built = architecture.makeModel(head: .classifier(classes: names.count))
     if let file {
-      try load(file, into: made, names.count)
+      try load(file, into: built, names.count)
     } else {
       say("the weights are random: the classes below mean nothing")
     }
-    return classifier(made, InputPreparation(architecture.input), names)
+    return classifier(built, InputPreparation(architecture.input), names)
   }
 
-  private func load(_ file: StateDictionary, into made: Model, _ count: Int) throws {
+  private func load(_ file: StateDictionary, into built: Model, _ count: Int) throws {
     do {
       let tensors = Dictionary(try file.tensors().map { ($0.key, $0.tensor) }) { $1 }
-      try made.store.load(tensors, from: file.path)
+      try built.store.load(tensors, from: file.path)
     } catch let mismatch as ParameterMismatch {
-      // Only the classifier differs: the number of classes is what is wrong.
-      let found = Set(mismatch.misshaped.map { $0.got.first })
-      if mismatch.missing.isEmpty, mismatch.unexpected.isEmpty, found.count == 1,
-        let rows = found.first?.map({ $0 }),
-        mismatch.misshaped.allSatisfy({
-          $0.expected.first == count && $0.expected.dropFirst() == $0.got.dropFirst()
-        })
-      {
-        let source = classes.map { "\($0) names" } ?? "ImageNet-1K has"
-        throw InputError(
-          file.path, "the weights are for \(rows) classes, and \(source) \(count)",
-          remedy: "give the names of all \(rows) with --classes, one a line")
-      }
-      throw mismatch
+      guard let found = mismatch.classCount(insteadOf: count) else { throw mismatch }
+      let names = classes.map { "\(printable($0)) names" } ?? "ImageNet-1K has"
+      throw InputError(
+        file.path, "the weights are for \(found) classes, and \(names) \(count)",
+        remedy: "give the names of all \(found) with --classes, one a line")
     }
   }
 
@@ -135,5 +126,16 @@ struct ModelOptions: ParsableArguments {
       throw InputError(path, "line \(blank + 1) is empty", remedy: "write one name a line")
     }
     return names
+  }
+}
+
+extension ParameterMismatch {
+  /// The number of classes that tensors are for, if it is all that keeps them from a model of `expected` classes.
+  fileprivate func classCount(insteadOf expected: Int) -> Int? {
+    let found = Set(misshaped.compactMap(\.got.first))
+    let differsInRowsOnly = misshaped.allSatisfy {
+      $0.expected.first == expected && $0.expected.dropFirst() == $0.got.dropFirst()
+    }
+    return missing.isEmpty && unexpected.isEmpty && differsInRowsOnly && found.count == 1 ? found.first : nil
   }
 }

@@ -8,8 +8,8 @@ import Torch
 #endif
 
 /// Tells people something, on standard error; where nobody can be told, the work goes on.
-func say(_ text: String) {
-  _ = write(text + "\n", to: STDERR_FILENO)
+func say(_ text: String, terminator: String = "\n") {
+  _ = write(text + terminator, to: STDERR_FILENO)
 }
 
 /// Writes a line of results to standard output.
