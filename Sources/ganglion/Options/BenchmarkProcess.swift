@@ -61,7 +61,7 @@ enum BenchmarkProcess {
         + (signal == SIGKILL ? ", as systems do when memory runs out; try a smaller batch or size." : ".")
     }
     let text = String(decoding: try Data(contentsOf: errors), as: UTF8.self)
-    let sentence = text.split(separator: "\n").joined(separator: " ")
+    let sentence = text.split(separator: "\n").joined(separator: " ").replacing("Error: ", with: "")
     return sentence.isEmpty ? "the process ended with status \(process.terminationStatus)." : sentence
   }
 
