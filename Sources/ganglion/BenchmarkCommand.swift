@@ -119,6 +119,11 @@ struct BenchmarkCommand: ParsableCommand {
     }
     let stop = StopSignal()
     let cases = try cases()
+    let load = BenchmarkProcess.loadAverage
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    if let load, load > 0.5 * Double(cores) {
+      say(String(format: "the machine is busy, load %.1f on %d processors: it will look slow", load, cores))
+    }
     var outcomes = cases.map { BenchmarkOutcome(settings: $0) }
     rounds: for round in 1...rounds {
       for index in cases.indices where outcomes[index].problem == nil {
@@ -130,16 +135,17 @@ struct BenchmarkCommand: ParsableCommand {
         if let problem = outcomes[index].problem { say("  \(problem)") }
       }
     }
-    try tell(outcomes, isInterrupted: stop.number != nil)
+    try tell(outcomes, load, isInterrupted: stop.number != nil)
     if let number = stop.number { throw ExitCode(128 + number) }
     if outcomes.contains(where: { $0.problem != nil }) { throw ExitCode.failure }
   }
 
-  private func tell(_ outcomes: [BenchmarkOutcome], isInterrupted: Bool) throws {
+  private func tell(_ outcomes: [BenchmarkOutcome], _ load: Double?, isInterrupted: Bool) throws {
     let results = outcomes.compactMap(\.result)
     if let engine = results.first?.engine { say(engine.line) }
     let document = BenchmarkDocument(
-      version: Ganglion.configuration.version, isInterrupted: isInterrupted, rounds: rounds,
+      version: Ganglion.configuration.version, loadAverage: load, isInterrupted: isInterrupted,
+      rounds: rounds,
       outcomes: outcomes, keepsSamples: samples)
     if let file = file.map(location) {
       try document.write(to: file)

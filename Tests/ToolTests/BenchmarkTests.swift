@@ -74,6 +74,7 @@ import Testing
     let object = try JSONDecoder().decode(JSON.self, from: Data(result.output.utf8))
     #expect(try object["is_interrupted"].bool() == false)
     #expect(try object["engine"]["threads"].int() == 1)
+    #expect(try object["load_average"].number() >= 0)
     let cases = try object["cases"].array()
     #expect(try cases.map { try $0["settings"]["batch"].int() } == [1, 3])
     for item in cases {

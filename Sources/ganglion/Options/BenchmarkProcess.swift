@@ -61,8 +61,14 @@ enum BenchmarkProcess {
         + (signal == SIGKILL ? ", as systems do when memory runs out; try a smaller batch or size." : ".")
     }
     let text = String(decoding: try Data(contentsOf: errors), as: UTF8.self)
-    let sentence = text.split(separator: "\n").joined(separator: " ")
+    let sentence = text.split(separator: "\n").joined(separator: " ").replacing("Error: ", with: "")
     return sentence.isEmpty ? "the process ended with status \(process.terminationStatus)." : sentence
+  }
+
+  /// The processes that wanted to run over the last minute, on average, if the system tells.
+  static var loadAverage: Double? {
+    var load = 0.0
+    return getloadavg(&load, 1) == 1 ? load : nil
   }
 
   /// This program's own file.
@@ -120,14 +126,18 @@ struct BenchmarkDocument: Encodable {
   let version: String
   let date: String
   let engine: EngineDescription?
+  /// The load of the machine before the first case: figures of a busy one are worth little.
+  let loadAverage: Double?
   let isInterrupted: Bool
   let rounds: Int
   let cases: [Entry]
 
   init(
-    version: String, isInterrupted: Bool, rounds: Int, outcomes: [BenchmarkOutcome], keepsSamples: Bool
+    version: String, loadAverage: Double?, isInterrupted: Bool, rounds: Int, outcomes: [BenchmarkOutcome],
+    keepsSamples: Bool
   ) {
-    (self.version, self.isInterrupted, self.rounds) = (version, isInterrupted, rounds)
+    (self.version, self.loadAverage) = (version, loadAverage)
+    (self.isInterrupted, self.rounds) = (isInterrupted, rounds)
     date = Date.now.formatted(.iso8601)
     engine = outcomes.lazy.compactMap { $0.result?.engine }.first
     cases = outcomes.map { Entry($0, keepsSamples: keepsSamples) }
