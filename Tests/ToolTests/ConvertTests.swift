@@ -210,7 +210,7 @@ import Torch
     }
   }
 
-  @Test(arguments: [(nil, 0), ("layers.2.blocks.0.op.A_logs", 1)] as [(String?, Int32)])
+  @Test(arguments: [(nil, 0), ("patch_embed.0.weight", 1)] as [(String?, Int32)])
   func weightsOfAFileGiveTheReferencesNumbers(_ changed: String?, _ status: Int32) throws {
     try inScratchFolder { folder in
       let url = folder.appending(path: "filled.pth")
