@@ -85,7 +85,6 @@ struct ConvertCommand: ParsableCommand {
 private struct Conversion {
   private let source: StateDictionary
   private let weights: [(stored: String, entry: StateDictionary.Entry)]
-  private let metadata: [String: String]
   private let leftOut: [ConversionReport.Item]
   private let target: StateDictionary.Target
   private var overflowed: [String] = []
@@ -100,7 +99,7 @@ private struct Conversion {
       return (entry.key, StateDictionary.Entry(key: key, dtype: dtype, shape: entry.shape))
     }
     // Readers of PyTorch's weights in safetensors ask for this text.
-    metadata = source.format == .safeTensors ? source.metadata : ["format": "pt"]
+    let metadata = source.format == .safeTensors ? source.metadata : ["format": "pt"]
     target = keepsMetadata ? .safeTensors(metadata: metadata) : .pyTorch
     leftOut = Self.leftOut(source, keys.map { Set($0.keys) }, keepsMetadata)
   }
@@ -120,9 +119,7 @@ private struct Conversion {
       if optimizer > 0 { items.append(.init(key: "the optimizer's state", kind: "\(optimizer) tensors")) }
     }
     if !keepsMetadata {
-      let texts = source.metadata.keys.filter {
-        source.format == .safeTensors && $0 != "format" || kept != nil
-      }
+      let texts = source.metadata.keys.filter { $0 != "format" }
       items += texts.sorted().map { .init(key: $0, kind: "text of the file's metadata") }
     }
     guard let selection = source.selection else { return items }

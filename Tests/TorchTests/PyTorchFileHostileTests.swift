@@ -107,6 +107,27 @@ import Testing
     #expect(error.description.contains("holds no dictionary 'self.none'"))
   }
 
+  // Where every addition copied what is there already, these would take hours.
+  @Test(arguments: [
+    ("]", "Na", "list of 500000"), ("}", "NNs", "dictionary of 500000"), ("]", "(Ne", "list of 500000"),
+    ("cmine\nMapping\n)R", "NNs", "object of mine.Mapping"),
+  ]) func collectionsGrowInPlace(_ start: String, _ addition: String, _ kind: String) throws {
+    let additions = repeatElement(Array(addition.utf8), count: 500_000).joined()
+    let values = try HandMade.values([0x80, 2] + Array(start.utf8) + additions + Array(".".utf8))
+    #expect(values.kind(values.root) == kind)
+  }
+
+  // Found in a search for the most memory a byte can ask for: one long name, recalled again and again.
+  @Test func namesArePaidForByTheirLength() throws {
+    let name = String(repeating: "a", count: 990)
+    let start = [0x80, 2] + HandMade.text(name) + [0x71, 0] + HandMade.text("") + [0x71, 1]
+    let recalls = repeatElement([0x68, 1, 0x68, 0, 0x93, 0x30] as [UInt8], count: 20_000).joined()
+    let error = try #require(throws: CheckpointError.self) {
+      try HandMade.values(start + recalls + Array("N.".utf8))
+    }
+    #expect(error.description.contains("makes more values than a file of its size should"))
+  }
+
   @Test func sharingIsNotMultiplied() throws {
     // Forty lists, each of twice the list before: 2^40 elements if they were copied.
     var laughs: [UInt8] = [0x80, 2] + Array("]q\u{0}".utf8)
@@ -218,7 +239,7 @@ import Testing
       ("local", 0, [0], "not where its directory says"),
       ("local", 8, [8], "otherwise in its local header"), ("local", 30, [1], "otherwise in its local header"),
       ("local", 18, [1], "otherwise in its local header"),
-      ("local", 28, [0xff, 0x7f], "does not lie in the archive"),
+      ("local", 28, [0xff, 0x7f], "ends too early"),
       ("end", 4, [1], "several parts"), ("end", 10, [1], "contradict"), ("end", 12, [1], "contradict"),
       ("end", 16, [1], "contradict"), ("end", 20, [1], "is cut off"), ("wide", 24, [9], "contradict"),
       ("wide", 4, [0], "zip64 end record is not where"), ("locator", 8, [1], "zip64 end record is not where"),

@@ -20,9 +20,10 @@ struct PickleReader {
   private var sparseMemo: [Int: Reference] = [:]
   private var budget: Int
 
-  /// Values that a pickle may hold for each of its bytes; `torch.save` needs less than one.
+  /// Values that a pickle may make, keep and recall for each of its bytes; `torch.save` needs less than one.
   private static let valuesPerByte = 16
-  private static let valueLimit = 5_000_000
+  /// The most of them, which is enough for a hundred thousand tensors.
+  private static let valueLimit = 8_000_000
   /// Bytes of a class's name, or of an integer.
   private static let lengthLimit = 1000
 
@@ -31,8 +32,7 @@ struct PickleReader {
     self.reader = reader
     // The least is for pickles that are too small to hurt.
     budget = min(
-      Self.valueLimit,
-      1024 + reader.remaining.multipliedReportingOverflow(by: Self.valuesPerByte).partialValue)
+      Self.valueLimit, 1024 + min(reader.remaining, Self.valueLimit) * Self.valuesPerByte)
     while try step(try self.reader.byte()) {}
   }
 
@@ -56,7 +56,9 @@ struct PickleReader {
       let version = try reader.byte()
       guard version <= 5 else { throw broken("has the protocol \(version), and 5 is the last known") }
     case "\u{95}": try reader.skip(8)
-    case "(": marks.append(stack.count)
+    case "(":
+      try spend(1)
+      marks.append(stack.count)
     case "0": if marks.last == stack.count { marks.removeLast() } else { _ = try pop() }
     case "1": _ = try popToMark()
     case "2":
@@ -254,17 +256,18 @@ extension PickleReader {
 
   private mutating func remember(_ opcode: UInt8) throws {
     switch Unicode.Scalar(opcode) {
-    case "p": keep(try top(), at: try index())
-    case "q": keep(try top(), at: Int(try reader.byte()))
-    case "r": keep(try top(), at: try reader.size(UInt32.self))
-    case "\u{94}": keep(try top(), at: memo.count + sparseMemo.count)
+    case "p": try keep(try top(), at: try index())
+    case "q": try keep(try top(), at: Int(try reader.byte()))
+    case "r": try keep(try top(), at: try reader.size(UInt32.self))
+    case "\u{94}": try keep(try top(), at: memo.count + sparseMemo.count)
     case "g": try recall(try index())
     case "h": try recall(Int(try reader.byte()))
     default: try recall(try reader.size(UInt32.self))
     }
   }
 
-  private mutating func keep(_ value: Reference, at index: Int) {
+  private mutating func keep(_ value: Reference, at index: Int) throws {
+    try spend(1)
     if index == memo.count {
       memo.append(value)
     } else if index < memo.count {
@@ -332,7 +335,7 @@ extension PickleReader {
       throw broken("names a class by more than \(Self.lengthLimit) bytes")
     }
     // Short names repeated are as many texts.
-    try spend((module.utf8.count + name.utf8.count) / 16)
+    try spend((module.utf8.count + name.utf8.count) / 8)
     return "\(module).\(name)"
   }
 
