@@ -126,10 +126,10 @@ import Testing
     BadInput("is not a regular file", "evaluate", "--checkpoint", "@/data"),
     BadInput("header", "evaluate", "--checkpoint", "@/recipe.yaml"),
     BadInput("--batch-size must be", "evaluate", "--checkpoint", "@/recipe.yaml", "--batch-size", "0"),
-    BadInput("add --random-weights", "predict", "--model", "sparx_mamba_t", "@/data/val/dark/0.png"),
+    BadInput("or --random-weights", "predict", "--model", "sparx_mamba_t", "@/data/val/dark/0.png"),
     BadInput("either --checkpoint", "predict", "@/data/val/dark/0.png"),
     BadInput(
-      "`model.name` must be one of", "predict", "--model", "resnet50", "--random-weights",
+      "--model must be one of", "predict", "--model", "resnet50", "--random-weights",
       "@/data/val/dark/0.png"),
     BadInput(
       "expected pictures in the folder, got none", "predict", "--model", "sparx_mamba_micro",
@@ -186,8 +186,14 @@ import Testing
       "--batch-size --channels --classes --data --epochs --freeze --help --learning-rate --output --pretrained --recipe "
         + "--resume --seed --set --threads --workers"
     ),
-    ("evaluate", "--batch-size --checkpoint --data --help --json --threads --workers"),
-    ("predict", "--checkpoint --help --json --model --random-weights --threads --top-k"),
+    (
+      "evaluate",
+      "--batch-size --checkpoint --classes --data --help --json --model --random-weights --threads --weights --workers"
+    ),
+    (
+      "predict",
+      "--annotate --batch-size --checkpoint --classes --from-list --help --json --model --null --random-weights --threads --top-k --weights --workers"
+    ),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
     let help = try Tool.run([verb, "--help"])
     #expect(help.status == 0)
