@@ -81,7 +81,8 @@ public enum BenchmarkTable {
   /// The lines of a table.
   public static func lines(_ results: [BenchmarkResult]) -> [String] {
     var table = TextTable([
-      ("model", .left), ("form", .left), ("size", .right), ("batch", .right), ("images/s", .right), ("quartiles", .right),
+      ("model", .left), ("form", .left), ("size", .right), ("batch", .right), ("images/s", .right),
+      ("quartiles", .right),
       ("p50 ms", .right), ("p90 ms", .right), ("p99 ms", .right), ("calls", .right), ("GFLOP/s", .right),
       ("peak memory", .right), ("build s", .right), ("first s", .right), ("start-up s", .right),
     ])

@@ -29,10 +29,10 @@ public struct ModelVerifier {
   ///   - isPrepared: whether outputs and features are those of the model folded and packed for inference; gradients
   ///     and training are the plain model's.
   /// - Throws: ``ReferenceError`` if no known architecture has that name.
-  public init(_ reference: Reference, path: String, dtype: DType = .float32, device: Device = .cpu,
+  public init(
+    _ reference: Reference, path: String, dtype: DType = .float32, device: Device = .cpu,
     isPrepared: Bool = false
-  ) throws(ReferenceError)
-  {
+  ) throws(ReferenceError) {
     guard let architecture = Architecture(rawValue: reference.name) else {
       let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
       throw ReferenceError(

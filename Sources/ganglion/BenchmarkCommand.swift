@@ -25,11 +25,13 @@ struct BenchmarkCommand: ParsableCommand {
 
       Examples:
         ganglion benchmark sparx_mamba_t
-        ganglion benchmark 'sparx_mamba_*' --size 224,384,512x1024 --batch 1,8 --rounds 3
-        ganglion benchmark sparx_mamba_micro --mode train --batch 32 --threads 1 --json
+        ganglion benchmark 'sparx_mamba_*' --size 224,512x1024 --batch 1,8 --rounds 3
+        ganglion benchmark sparx_mamba_micro --mode train --batch 32 --json
       """)
 
-  @Argument(help: "Names of models, in which * stands for any text and ? for one character.")
+  @Argument(
+    help: "Names of models, in which * stands for any text and ? for one character.",
+    completion: .list(Architecture.names))
   var models: [String] = []
 
   @Option(
@@ -117,7 +119,7 @@ struct BenchmarkCommand: ParsableCommand {
       try outputJSON(try BenchmarkProcess.measure(order))
       return
     }
-    let stop = StopSignal()
+    let stop = StopSignal(finishing: "what is measured so far")
     let cases = try cases()
     let load = BenchmarkProcess.loadAverage
     let cores = ProcessInfo.processInfo.activeProcessorCount

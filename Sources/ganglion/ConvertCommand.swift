@@ -15,7 +15,7 @@ struct ConvertCommand: ParsableCommand {
 
       Examples:
         ganglion convert sparx_mamba_t.pth sparx_mamba_t.safetensors
-        ganglion convert training.pth.tar weights.safetensors --key model_ema --dtype bfloat16
+        ganglion convert run.pth.tar w.safetensors --key model_ema --dtype bfloat16
         ganglion convert runs/demo/best.safetensors weights.pth
       """)
 
@@ -31,7 +31,9 @@ struct ConvertCommand: ParsableCommand {
       valueName: "path"))
   var key: String?
 
-  @Option(help: "Convert the floating-point tensors to float32, float16 or bfloat16.")
+  @Option(
+    help: ArgumentHelp(
+      "Convert the floating-point tensors to float32, float16 or bfloat16.", valueName: "type"))
   var dtype: FloatType?
 
   @Flag(help: "Replace the file to write if it is there.")
@@ -71,10 +73,11 @@ struct ConvertCommand: ParsableCommand {
     let source = try StateDictionary(contentsOf: location(input), selecting: key)
     let isArchive = Extension(rawValue: location(output).pathExtension) != .safetensors
     var plan = Conversion(source, floatType: dtype?.dtype, keepsMetadata: !isArchive)
-    let stop = StopSignal()
+    let stop = StopSignal(finishing: "this tensor")
     do {
       try withTorchErrors { try plan.write(to: location(output)) { stop.number != nil } }
     } catch is CancellationError {
+      say("stopped: \(output) was not written")
       throw ExitCode(128 + (stop.number ?? 0))
     }
     if json { try outputJSON(plan.report(input, output)) } else { say(plan.report(input, output).text) }

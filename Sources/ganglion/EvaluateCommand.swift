@@ -46,7 +46,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
   private func measure() async throws {
     let stop = StopSignal(finishing: "this batch")
-    engine.start()
+    engine.start(form: model.form)
     let (classifier, recipe) = try model.makeClassifier()
     let samples = try dataset(classifier.classNames, recipe)
     let batches = DataLoader(

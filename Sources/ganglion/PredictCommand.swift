@@ -60,7 +60,7 @@ struct PredictCommand: AsyncParsableCommand {
     guard !found.isEmpty else { throw ExitCode.failure }
     // Not before: nothing needs an end in order while standard input is waited for.
     let stop = StopSignal(finishing: "this batch")
-    engine.start()
+    engine.start(form: model.form)
     let (classifier, _) = try model.makeClassifier()
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
     var line = LiveLine(total: found.count, unit: "pictures")

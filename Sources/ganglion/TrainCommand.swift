@@ -16,29 +16,33 @@ struct TrainCommand: AsyncParsableCommand {
 
       Ctrl-C ends the run after the current step with a checkpoint; --resume goes on to the same numbers.
 
-      Examples:
-        ganglion train --recipe Recipes/demo.yaml --output runs/demo
-        ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
-        ganglion train --resume --output runs/demo
-        ganglion train --recipe Recipes/digits-transfer.yaml --data digits --pretrained runs/demo/best.safetensors
-
       --pretrained starts from another run's weights or an author's. They must fit key by key, but for the head, which \
       is replaced if the number of classes differs, tables of positions, which are resized, and the first \
       convolution, which is adapted to --channels.
 
       --freeze keeps parameters as they are. In its pattern * stands for any text, dots included, and ? for one \
       character of a key such as layers.0.blocks.0.norm.weight; `ganglion inspect` lists a checkpoint's keys.
+
+      Examples:
+        ganglion train --recipe Recipes/demo.yaml --output runs/demo
+        ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
+        ganglion train --resume --output runs/demo
+        ganglion train --recipe r.yaml --pretrained best.safetensors --freeze '*norm*'
       """)
 
-  @Option(help: ArgumentHelp("The recipe; with --resume the run's own by default.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The recipe; with --resume the run's own by default.", valueName: "file"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var recipe: String?
 
-  @Option(help: ArgumentHelp("The folder of pictures (data.path).", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The folder of pictures (data.path).", valueName: "folder"), completion: .directory)
   var data: String?
 
   @Option(
     help: ArgumentHelp(
-      "The run's folder, new or empty; the next free runs/run-N by default.", valueName: "folder"))
+      "The run's folder, new or empty; the next free runs/run-N by default.", valueName: "folder"),
+    completion: .directory)
   var output: String?
 
   @Flag(help: "Go on with the run in --output, from its last checkpoint.")
@@ -59,7 +63,9 @@ struct TrainCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Threads that read pictures (workers).", valueName: "count"))
   var workers: Int?
 
-  @Option(help: ArgumentHelp("The weights to start from (model.pretrained).", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The weights to start from (model.pretrained).", valueName: "file"),
+    completion: .file())
   var pretrained: String?
 
   @Option(

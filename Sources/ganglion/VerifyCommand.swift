@@ -64,7 +64,8 @@ struct VerifyCommand: ParsableCommand {
     do {
       verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
         try ModelVerifier(
-          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype, isPrepared: prepared)
+          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype,
+          isPrepared: prepared)
       }
     } catch {
       throw unusable("\(error)")

@@ -188,11 +188,13 @@ import Testing
     ),
     (
       "evaluate",
-      "--batch-size --checkpoint --classes --data --help --json --model --random-weights --threads --weights --workers"
+      "--batch-size --checkpoint --classes --data --help --json --key --model --plain --random-weights --threads "
+        + "--weights --workers"
     ),
     (
       "predict",
-      "--annotate --batch-size --checkpoint --classes --from-list --help --json --model --null --random-weights --threads --top-k --weights --workers"
+      "--annotate --batch-size --checkpoint --classes --from-list --help --json --key --model --null --plain "
+        + "--random-weights --threads --top-k --weights --workers"
     ),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
     let help = try Tool.run([verb, "--help"])

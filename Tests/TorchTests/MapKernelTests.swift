@@ -170,7 +170,9 @@ import Torch
     expect("does not fit a map") { depthwise(x, .zeros([3, 3, 4]), stride: 0) }
     expect("have no gradient") { depthwise(x.requiringGradient(), .zeros([3, 3, 4])) }
     expect("maps to be joined differ") { .mapJoin([.zeros([1, 4, 5, 5]), .zeros([1, 4, 5, 6])]) }
-    expect("names a channel that is not there") { .mapJoin([.zeros([1, 2, 1, 1])], order: Tensor([Int32(0), 2], [2])) }
+    expect("names a channel that is not there") {
+      .mapJoin([.zeros([1, 2, 1, 1])], order: Tensor([Int32(0), 2], [2]))
+    }
     expect("order: expected [2] of Int") { .mapJoin([.zeros([1, 2, 1, 1])], order: .zeros([2])) }
     expect("scale: expected shape [4]") {
       Tensor.zeros([1, 4, 5, 5]).mapScaled(.zeros([3]), .zeros([4]), plus: .zeros([1, 4, 5, 5]))

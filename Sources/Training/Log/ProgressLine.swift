@@ -41,7 +41,8 @@ public final class ProgressLine: TrainingObserver {
 
   private func show(_ text: String, isLast: Bool) {
     let start = isTerminal ? "\r\u{1B}[K" : ""
-    FileHandle.standardError.write(Data((start + text + (isLast ? "\n" : "")).utf8))
+    // A terminal that went away must not end the run.
+    try? FileHandle.standardError.write(contentsOf: Data((start + text + (isLast ? "\n" : "")).utf8))
   }
 }
 

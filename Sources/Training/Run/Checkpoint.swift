@@ -30,6 +30,12 @@ public struct Checkpoint {
   public init(contentsOf url: URL) throws {
     path = url.path(percentEncoded: false)
     file = try SafeTensors.read(from: url)
+    let kind = Self.format.dropLast()
+    if let format = file.metadata["format"], format.hasPrefix(kind), format != Self.format {
+      throw CheckpointError(
+        path: path, problem: "has the format \(format.prefix(60)), and this version knows \(Self.format)",
+        remedy: "read it with the version of ganglion that wrote it")
+    }
     guard file.metadata["format"] == Self.format else {
       throw CheckpointError(
         path: path,

@@ -67,7 +67,7 @@ public struct RunFolder: Hashable, Sendable {
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     } catch {
       throw TrainingError(
-        path, "cannot be made (\(error.localizedDescription))", remedy: "check the path and the permissions")
+        path, "cannot be made (\(reason(error)))", remedy: "check the path and the permissions")
     }
     return self
   }
@@ -90,4 +90,12 @@ extension RunFolder {
       try image.writePNG(to: samples.appending(path: "\(set.classNames[label])-\(index).png"))
     }
   }
+}
+
+/// The system's own words for an error of Foundation's, which names a number otherwise.
+private func reason(_ error: any Error) -> String {
+  let error = error as NSError
+  let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+  return cause.domain == NSPOSIXErrorDomain
+    ? String(cString: strerror(Int32(cause.code))) : error.localizedDescription
 }

@@ -15,9 +15,11 @@ struct EngineOptions: ParsableArguments {
 
   /// Applies the options and says in one line what will compute.
   ///
-  /// - Parameter recipe: what counts where the option is not given.
-  func start(recipe: Int? = nil) {
+  /// - Parameters:
+  ///   - recipe: what counts where the option is not given.
+  ///   - form: what else is to be said of what computes.
+  func start(recipe: Int? = nil, form: String? = nil) {
     if let threads = threads ?? recipe { Engine.threadCount = threads }
-    say(EngineDescription().line)
+    say(EngineDescription().line + (form.map { "; \($0)" } ?? ""))
   }
 }

@@ -41,6 +41,12 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Which dictionary of a PyTorch file holds the weights; by default the first of the usual names.",
+      valueName: "path"))
+  var key: String?
+
+  @Option(
+    help: ArgumentHelp(
       "The names of the classes of --weights, one a line; those of ImageNet-1K by default.",
       valueName: "file"),
     completion: .file())
@@ -62,10 +68,14 @@ struct ModelOptions: ParsableArguments {
         "give either --checkpoint, or --model with --weights or --random-weights.")
     }
     if let model { _ = try Architecture.named(model) }
+    if key != nil && weights == nil { throw ValidationError("--key is for --weights.") }
     if classes != nil && model == nil {
       throw ValidationError("--classes is for --model; a checkpoint has class names of its own.")
     }
   }
+
+  /// What form of the model computes, for people.
+  var form: String { plain ? "model as it was trained" : "model prepared: \(PreparedModel.kernels)" }
 
   /// Makes the model, ready for inference; nothing else in the tool does.
   ///
@@ -75,8 +85,7 @@ struct ModelOptions: ParsableArguments {
     do {
       if let checkpoint {
         let file = try Checkpoint(contentsOf: location(checkpoint))
-        let input = (try file.makeModel(), file.input, file.classNames)
-        return (classifier(input.0, input.1, input.2), file.recipe)
+        return (classifier(try file.makeModel(), file.input, file.classNames), file.recipe)
       }
       return (try catalogClassifier(), nil)
     } catch let mismatch as ParameterMismatch {
@@ -85,15 +94,15 @@ struct ModelOptions: ParsableArguments {
   }
 
   private func classifier(_ made: Model, _ input: InputPreparation, _ names: [String]) -> Classifier {
-    if plain { return Classifier(made.backbone, input: input, classNames: names) }
-    say("model prepared for inference: \(PreparedModel.kernels)")
-    return Classifier(made, input: input, classNames: names)
+    plain
+      ? Classifier(made.backbone, input: input, classNames: names)
+      : Classifier(made, input: input, classNames: names)
   }
 
   private func catalogClassifier() throws -> Classifier {
     let architecture = try Architecture.named(model ?? "")
     let names = try classes.map(classNames) ?? ImageNet.classNames
-    let file = try weights.map { try StateDictionary(contentsOf: location($0)) }
+    let file = try weights.map { try StateDictionary(contentsOf: location($0), selecting: key) }
     let built = architecture.makeModel(head: .classifier(classes: names.count))
     if let file {
       try load(file, into: built, names.count)

@@ -49,9 +49,7 @@ func endNow(_ code: Int32) -> Never {
 func location(_ path: String) -> URL { URL(filePath: path) }
 
 /// A stranger's text, such as a file's name, on one line and without what a terminal would obey.
-func printable(_ text: String) -> String {
-  String(text.map { $0.unicodeScalars.contains { $0.properties.generalCategory == .control } ? " " : $0 })
-}
+func printable(_ text: String) -> String { text.withoutControlCharacters }
 
 /// The descriptors of the standard streams and the signals that writing may raise, as the tool expects them.
 func prepareStandardStreams() {
