@@ -56,6 +56,26 @@ enum HandMade {
     return result + writer.end()
   }
 
+  /// A file in the form before PyTorch 1.6 whose tensor `w` sees a part of a storage of four floats.
+  static func oldFile(
+    viewStart: Int = 1, viewCount: Int = 2, version: UInt16 = 1001, isLittleEndian: Bool = true,
+    count: Int = 4
+  ) -> [UInt8] {
+    let tensor =
+      global("torch._utils", "_rebuild_tensor") + Array("((".utf8) + text("storage")
+      + global("torch", "FloatStorage") + text("root") + text("cpu") + integer(4) + Array("(".utf8)
+      + text("view") + integer(viewStart) + integer(viewCount) + Array("ttQ".utf8) + integer(0)
+      + tuple([2]) + tuple([1]) + Array("tR".utf8)
+    let magic: [UInt8] = [
+      0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e,
+    ]
+    let system = [0x80, 2, 0x7d] + text("little_endian") + [isLittleEndian ? 0x88 : 0x89] + Array("s.".utf8)
+    let object = [0x80, 2, 0x7d] + text("w") + tensor + Array("s.".utf8)
+    let keys = [0x80, 2, 0x5d] + text("root") + Array("a.".utf8)
+    return magic + [0x80, 2, UInt8(ascii: "M")] + bytes(version) + Array(".".utf8) + system + object + keys
+      + bytes(count) + floats
+  }
+
   static let floats = [1.0, 2, 3, 4].flatMap { bytes(Float($0).bitPattern) }
 
   /// The tensor `w` in what a file with these bytes holds.

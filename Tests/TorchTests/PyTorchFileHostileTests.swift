@@ -308,6 +308,22 @@ import Testing
     }
   }
 
+  @Test func oldFilesMayHaveTensorsInAPartOfAStorage() throws {
+    expectEqual(try HandMade.read(HandMade.oldFile()), [2, 3], [2])
+    for (file, says) in [
+      (HandMade.oldFile(viewStart: 3), "a part of a storage that reaches outside of it"),
+      (HandMade.oldFile(viewStart: -1), "a part of a storage that reaches outside of it"),
+      (HandMade.oldFile(viewCount: 1), "reaches outside of its storage"),
+      (HandMade.oldFile(version: 1000), "has an unknown version"),
+      (HandMade.oldFile(isLittleEndian: false), "was written on a big-endian machine"),
+      (HandMade.oldFile(count: 5), "has not the 4 elements expected"),
+      (HandMade.oldFile(count: -1), "holds a size that is not possible"),
+    ] {
+      let error = try #require(throws: CheckpointError.self) { try HandMade.read(file) }
+      #expect(error.description.contains(says), "\(error)")
+    }
+  }
+
   @Test func bytesAfterTheEndAreRefused() throws {
     let whole = [UInt8](try Data(contentsOf: PyTorchFileTests.folder.appending(path: "old_types.pth")))
     let longer = MemoryBytes(path: "longer.pth", bytes: whole + [0])
