@@ -25,7 +25,7 @@ struct BenchmarkCommand: ParsableCommand {
 
       Examples:
         ganglion benchmark sparx_mamba_t
-        ganglion benchmark 'sparx_mamba_*' --size 224,512x1024 --batch 1,8 --rounds 3
+        ganglion benchmark 'sparx_mamba_*' --size 224,512x1024 --batch 1,8
         ganglion benchmark sparx_mamba_micro --mode train --batch 32 --json
       """)
 

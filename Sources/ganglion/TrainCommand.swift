@@ -27,7 +27,7 @@ struct TrainCommand: AsyncParsableCommand {
         ganglion train --recipe Recipes/demo.yaml --output runs/demo
         ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
         ganglion train --resume --output runs/demo
-        ganglion train --recipe r.yaml --pretrained best.safetensors --freeze '*norm*'
+        ganglion train --recipe r.yaml --pretrained w.pth --freeze '*norm*'
       """)
 
   @Option(

@@ -128,7 +128,9 @@ import Torch
     Row("evaluate --checkpoint text.safetensors", "text.safetensors: its header claims"),
     Row("inspect", "Missing expected argument '<model or file>'"),
     Row("inspect resnet50", "'resnet50' is neither a file nor a model; the models are sparx_mamba_t"),
-    Row("inspect text.safetensors", "text.safetensors: its header claims"),
+    Row(
+      "inspect text.safetensors",
+      "text.safetensors: is neither a safetensors file nor one written by torch.save"),
     Row("inspect half.safetensors", "half.safetensors: "),
     Row("inspect hollow", "hollow: is not a regular file"),
     Row("inspect pipe", "pipe: is not a regular file"),
