@@ -123,7 +123,7 @@ struct BenchmarkCommand: ParsableCommand {
     let cases = try cases()
     let load = BenchmarkProcess.loadAverage
     let cores = ProcessInfo.processInfo.activeProcessorCount
-    if let load, load > 0.5 * Double(cores) {
+    if let load, load >= Double(cores) {
       say(String(format: "the machine is busy, load %.1f on %d processors: it will look slow", load, cores))
     }
     var outcomes = cases.map { BenchmarkOutcome(settings: $0) }

@@ -8,7 +8,7 @@ import Torch
 
 @testable import Training
 
-@Suite(.serialized) struct CheckpointTests {
+@Suite(.serialized, .steadyKernels) struct CheckpointTests {
   init() { Engine.threadCount = 1 }
 
   private let recipe = tinyRecipe { $0.epochs = 1 }

@@ -63,7 +63,7 @@ private func inScratch<Result>(_ body: (URL) async throws -> Result) async throw
 }
 
 // One run at a time: several pools of threads at once make all of them slow.
-@Suite(.serialized) struct TrainerTests {
+@Suite(.serialized, .steadyKernels) struct TrainerTests {
   init() { Engine.threadCount = 1 }
 
   @Test func eightPicturesAreLearnedByHeart() async throws {

@@ -57,7 +57,7 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
   Dictionary(uniqueKeysWithValues: model.store.entries.map { ($0.key, $0.tensor.bytes()) })
 }
 
-@Suite(.serialized) struct TransferTests {
+@Suite(.serialized, .steadyKernels) struct TransferTests {
   init() { Engine.threadCount = 1 }
 
   @Test func aRunStartsFromTheAveragesWithAHeadOfItsOwn() async throws {
