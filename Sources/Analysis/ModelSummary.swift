@@ -76,7 +76,7 @@ public struct ModelSummary: Sendable, Encodable {
     name = model.architecture.rawValue
     paper = publication?.paper
     top1 = publication?.top1
-    weights = publication?.weights
+    weights = publication?.weights?.url
     inputSize = [size.height, size.width]
     parameters = model.store.parameterCount
     parametersByKey = Self.byKey(model.store)

@@ -54,7 +54,7 @@ public struct SparX: Backbone {
   }
 
   /// Everything that defines the network but its head.
-  public struct Configuration: Hashable, Sendable {
+  public struct Configuration: BackboneConfiguration {
     /// The stages, from fine to coarse.
     public var stages: [Stage]
     /// How an image becomes the first map.
@@ -67,6 +67,24 @@ public struct SparX: Backbone {
     public var dropPath = 0.0
     /// The number of image channels.
     public var channels = 3
+
+    /// The layers of each stage.
+    public var depths: [Int] {
+      get { stages.map(\.depth) }
+      set { for index in stages.indices { stages[index].depth = newValue[index] } }
+    }
+    /// The channels of each stage.
+    public var widths: [Int] {
+      get { stages.map(\.width) }
+      set { for index in stages.indices { stages[index].width = newValue[index] } }
+    }
+    /// DMCA attends in four parts.
+    public var widthUnit: Int { 4 }
+
+    public func makeBackbone(_ scope: Scope, imageSize: (height: Int, width: Int), head: Head) -> any Backbone
+    {
+      SparX(scope, self, head: head)
+    }
 
     /// A network of these stages.
     public init(stages: [Stage], stem: Stem) {

@@ -9,8 +9,9 @@ import Torch
 @Suite struct WiringDiagramTests {
   private let aggregator = Aggregator.dynamicChannels(.init(reduction: 1))
 
-  @Test func theThirdStageOfTheTinyModel() {
-    let connection = Architecture.sparxMambaTiny.configuration.stages[2].connection
+  @Test func theThirdStageOfTheTinyModel() throws {
+    let configuration = try #require(Architecture.sparxMambaTiny.configuration as? SparX.Configuration)
+    let connection = configuration.stages[2].connection
     #expect(
       WiringDiagram(connection.wiring(depth: 7, hasInput: true)).lines == [
         "input  ○",
