@@ -12,6 +12,10 @@ let libtorch =
   ? "\(cache ?? "\(Context.environment["HOME"] ?? "")/.cache")/ganglion/libtorch-2.11.0"
   : "\(Context.packageDirectory)/.libtorch"
 
+// Flags that SwiftPM calls unsafe have no safe form, but for the place of LibTorch: with GANGLION_PKG_CONFIG=1 pkg-config
+// tells it (`ganglion-libtorch.pc`, written by the set-up), and the package has no unsafe flag (Examples/README.md).
+let usesPkgConfig = Context.environment["GANGLION_PKG_CONFIG"] == "1"
+
 // Warnings are errors in every target of ours.
 let swift: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
@@ -20,8 +24,14 @@ let swift: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+func unsafeC(_ flags: [String]) -> [CSetting] { usesPkgConfig ? [] : [.unsafeFlags(flags)] }
+func unsafeCXX(_ flags: [String]) -> [CXXSetting] { usesPkgConfig ? [] : [.unsafeFlags(flags)] }
+
 // -O2 also in debug builds: kernels at -O0 make tests minutes long.
 let native = ["-O2", "-Wall", "-Wextra", "-Werror"]
+
+// For targets that touch pixels one by one.
+let optimized: [SwiftSetting] = usesPkgConfig ? [] : [.unsafeFlags(["-O"])]
 
 // Torch's headers are system headers (their warnings are not ours), hence -isystem through unsafe flags.
 let torchHeaders = [
@@ -30,13 +40,19 @@ let torchHeaders = [
 ]
 
 // The run-time path lets the built binaries find LibTorch without LD_LIBRARY_PATH.
-let torchLibraries: [LinkerSetting] = [
-  .unsafeFlags([
-    "-L\(libtorch)/torch/lib",
-    "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/torch/lib",
-  ]),
-  .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("m", .when(platforms: [.linux])),
-]
+let torchPath: [LinkerSetting] =
+  usesPkgConfig
+  ? []
+  : [
+    .unsafeFlags([
+      "-L\(libtorch)/torch/lib",
+      "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/torch/lib",
+    ])
+  ]
+let torchLibraries: [LinkerSetting] =
+  torchPath + [
+    .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("m", .when(platforms: [.linux])),
+  ]
 
 let package = Package(
   name: "Ganglion",
@@ -58,11 +74,12 @@ let package = Package(
     .target(name: "Randomness", swiftSettings: swift),
     // Scan kernels over pointers and strides; knows neither LibTorch nor Swift.
     .target(
-      name: "CKernels", cxxSettings: [.unsafeFlags(native + ["-ffp-contract=fast"])],
+      name: "CKernels", cxxSettings: unsafeCXX(native + ["-ffp-contract=fast"]),
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", dependencies: ["CKernels"], cxxSettings: [.unsafeFlags(native + torchHeaders)],
+      name: "CTorch", dependencies: ["CKernels"] + (usesPkgConfig ? ["CLibTorch"] : []),
+      cxxSettings: unsafeCXX(native + torchHeaders),
       linkerSettings: torchLibraries),
     // The checksum of zip archives; libpng needs zlib anyway.
     .systemLibrary(name: "CZlib"),
@@ -72,11 +89,11 @@ let package = Package(
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
     // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
     .target(
-      name: "CImage", cSettings: [.unsafeFlags(native)],
+      name: "CImage", cSettings: unsafeC(native),
       linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
     // -O also in debug builds, as for the native targets: pixels are touched one by one.
     .target(
-      name: "Data", dependencies: ["CImage", "Randomness"], swiftSettings: swift + [.unsafeFlags(["-O"])]),
+      name: "Data", dependencies: ["CImage", "Randomness"], swiftSettings: swift + optimized),
     .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
     .target(
       name: "Training",
@@ -119,7 +136,7 @@ let package = Package(
       resources: [.copy("Fixtures")], swiftSettings: swift),
     .testTarget(
       name: "DataTests", dependencies: ["Data", "Randomness"], resources: [.copy("Fixtures")],
-      swiftSettings: swift + [.unsafeFlags(["-O"])]),
+      swiftSettings: swift + optimized),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Data", "Evaluation", "Layers", "Torch"], swiftSettings: swift),
     .testTarget(
@@ -147,3 +164,7 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
+
+if usesPkgConfig {
+  package.targets.append(.systemLibrary(name: "CLibTorch", pkgConfig: "ganglion-libtorch"))
+}

@@ -359,7 +359,9 @@ def link(engine):
     fill(LINKS, engine)
     # Only packages that depend on this one need these, so a cache that cannot be written is no failure.
     with contextlib.suppress(OSError):
-        fill(user_cache() / f"libtorch-{VERSION}", engine)
+        links = user_cache() / f"libtorch-{VERSION}"
+        fill(links, engine)
+        write_pkg_config(links)
 
 
 def fill(links, engine):
@@ -367,6 +369,22 @@ def fill(links, engine):
     nvidia = engine.folder.parent / "nvidia"
     replace_link(links / "torch", engine.folder)
     replace_link(links / "nvidia", nvidia if nvidia.is_dir() else None)
+
+
+def write_pkg_config(links):
+    """Describes the engine to pkg-config, for builds without the flags that SwiftPM calls unsafe."""
+    include = links.resolve() / "torch/include"
+    text = (
+        f"Name: ganglion-libtorch\nDescription: LibTorch as Ganglion builds with it\nVersion: {VERSION}\n"
+        f'Cflags: -I"{include}" -I"{include}/torch/csrc/api/include"\n'
+        f'Libs: -L"{links.resolve()}/torch/lib" -ltorch_cpu -lc10\n')
+    file = links / "pkgconfig/ganglion-libtorch.pc"
+    if file.exists() and file.read_text() == text:
+        return
+    file.parent.mkdir(exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, file)
 
 
 def replace_link(path, destination):

@@ -1,0 +1,1 @@
+// Empty: the headers of LibTorch are C++, and only CTorch includes them.
