@@ -7,8 +7,17 @@ public struct FeatureInfo: Hashable, Sendable {
   public let name: String
   /// The number of channels.
   public let channels: Int
-  /// Pixels of the image per position, in both directions; sizes are rounded up.
+  /// Pixels of the image per position, in both directions; sizes are rounded up, or down where the network says so.
   public let stride: Int
+}
+
+extension FeatureInfo {
+  /// The maps of stages of these widths, the first at a quarter of the image, each next one at half of that before.
+  static func pyramid(_ widths: [Int]) -> [FeatureInfo] {
+    widths.enumerated().map {
+      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
+    }
+  }
 }
 
 /// A network from images to logits that also gives its feature maps.

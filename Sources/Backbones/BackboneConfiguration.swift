@@ -24,3 +24,15 @@ public protocol BackboneConfiguration: Hashable, Sendable {
   /// - Returns: the network.
   func makeBackbone(_ scope: Scope, imageSize: (height: Int, width: Int), head: Head) -> any Backbone
 }
+
+extension BackboneConfiguration {
+  /// The drop-path rate of each layer, stage by stage: rising linearly from 0 over the whole network.
+  var dropPathRates: [[Double]] {
+    let last = Double(max(1, depths.reduce(0, +) - 1))
+    var before = 0
+    return depths.map { depth in
+      defer { before += depth }
+      return (0..<depth).map { dropPath * Double(before + $0) / last }
+    }
+  }
+}

@@ -21,12 +21,14 @@ public struct ConvNorm: Layer {
   ///   - stride: pixels between windows.
   ///   - groups: parts that channels are divided into.
   ///   - activation: what follows, if anything.
+  ///   - initializer: how the convolution's weight starts.
   public init(
     conv: Scope, norm: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, groups: Int = 1,
-    activation: Activation? = nil
+    activation: Activation? = nil, initializer: Initializer = .truncatedNormal(deviation: 0.02)
   ) {
     let parameters = ConvolutionParameters(
-      conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false)
+      conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false,
+      initializer: initializer)
     let normalization = BatchNorm2d(norm, outputs)
     form =
       conv.mode.isPrepared

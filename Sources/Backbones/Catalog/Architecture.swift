@@ -13,6 +13,30 @@ public enum Architecture: String, CaseIterable, Sendable {
   case sparxMambaBase = "sparx_mamba_b"
   /// A SparX-Mamba small enough to train on a CPU in minutes; not published.
   case sparxMambaMicro = "sparx_mamba_micro"
+  /// ConvNeXt-T.
+  case convNeXtTiny = "convnext_tiny"
+  /// ConvNeXt-S.
+  case convNeXtSmall = "convnext_small"
+  /// ConvNeXt-B.
+  case convNeXtBase = "convnext_base"
+  /// A ConvNeXt small enough to train on a CPU in minutes; not published.
+  case convNeXtMicro = "convnext_micro"
+  /// MambaOut-Femto.
+  case mambaOutFemto = "mambaout_femto"
+  /// MambaOut-Kobe: Femto with 24 layers.
+  case mambaOutKobe = "mambaout_kobe"
+  /// MambaOut-Tiny.
+  case mambaOutTiny = "mambaout_tiny"
+  /// MambaOut-Small.
+  case mambaOutSmall = "mambaout_small"
+  /// MambaOut-Base.
+  case mambaOutBase = "mambaout_base"
+  /// A MambaOut small enough to train on a CPU in minutes; not published.
+  case mambaOutMicro = "mambaout_micro"
+  /// ResNet-50.
+  case resNet50 = "resnet50"
+  /// A ResNet small enough to train on a CPU in minutes; not published.
+  case resNetMicro = "resnet_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -20,6 +44,18 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .sparxMambaSmall: .sparxMambaSmall
     case .sparxMambaBase: .sparxMambaBase
     case .sparxMambaMicro: .sparxMambaMicro
+    case .convNeXtTiny: .convNeXtTiny
+    case .convNeXtSmall: .convNeXtSmall
+    case .convNeXtBase: .convNeXtBase
+    case .convNeXtMicro: .convNeXtMicro
+    case .mambaOutFemto: .mambaOutFemto
+    case .mambaOutKobe: .mambaOutKobe
+    case .mambaOutTiny: .mambaOutTiny
+    case .mambaOutSmall: .mambaOutSmall
+    case .mambaOutBase: .mambaOutBase
+    case .mambaOutMicro: .mambaOutMicro
+    case .resNet50: .resNet50
+    case .resNetMicro: .resNetMicro
     }
   }
 
