@@ -78,7 +78,7 @@ public struct ConvNeXt: Backbone {
       downsamples.append(
         index > 0 ? ConvNeXtDownsample(place["downsample"], widths[index - 1], width) : nil)
       stages.append(
-        Chain(place["blocks"], count: depths[index]) { scope, layer in
+        Chain(place["blocks"], depth: depths[index]) { scope, layer in
           ConvNeXtBlock(scope, width, configuration, dropPath: rates[index][layer])
         })
     }

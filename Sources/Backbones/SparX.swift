@@ -335,12 +335,8 @@ struct Scan2DMixer: Layer {
   static func declareScan(_ scope: Scope, width: Int, expansion: Int, states: Int) -> Scan2D {
     let (K, D, N, R) = (4, expansion * width, states, (width + 15) / 16)
     return Scan2D(
-      projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
-      deltaWeight: scope.parameter(
-        "dt_projs_weight", [K, D, R], .uniform(bound: 1 / Double(R).squareRoot())),
-      deltaBias: scope.parameter("dt_projs_bias", [K, D], .inverseSoftplus(0.001...0.1)),
-      logA: scope.parameter("A_logs", [K * D, N], .logRange),
-      skip: scope.parameter("Ds", [K * D], .ones), isPrepared: scope.mode.isPrepared)
+      scope, projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
+      channels: D, rank: R, states: N)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor { project(norm(scan(conv(x)))) }

@@ -37,6 +37,26 @@ public enum Architecture: String, CaseIterable, Sendable {
   case resNet50 = "resnet50"
   /// A ResNet small enough to train on a CPU in minutes; not published.
   case resNetMicro = "resnet_micro"
+  /// VMamba-T, s1l8.
+  case vmambaTinyS1L8 = "vmamba_tiny_s1l8"
+  /// VMamba-T, s2l5.
+  case vmambaTinyS2L5 = "vmamba_tiny_s2l5"
+  /// VMamba-S, s2l15.
+  case vmambaSmallS2L15 = "vmamba_small_s2l15"
+  /// VMamba-S, s1l20.
+  case vmambaSmallS1L20 = "vmamba_small_s1l20"
+  /// VMamba-B, s2l15.
+  case vmambaBaseS2L15 = "vmamba_base_s2l15"
+  /// VMamba-B, s1l20.
+  case vmambaBaseS1L20 = "vmamba_base_s1l20"
+  /// VMamba-T of the first generation.
+  case vanillaVMambaTiny = "vanilla_vmamba_tiny"
+  /// VMamba-S of the first generation.
+  case vanillaVMambaSmall = "vanilla_vmamba_small"
+  /// VMamba-B of the first generation.
+  case vanillaVMambaBase = "vanilla_vmamba_base"
+  /// A VMamba small enough to train on a CPU in minutes; not published.
+  case vmambaMicro = "vmamba_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -56,6 +76,16 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .mambaOutMicro: .mambaOutMicro
     case .resNet50: .resNet50
     case .resNetMicro: .resNetMicro
+    case .vmambaTinyS1L8: .vmambaTinyS1L8
+    case .vmambaTinyS2L5: .vmambaTinyS2L5
+    case .vmambaSmallS2L15: .vmambaSmallS2L15
+    case .vmambaSmallS1L20: .vmambaSmallS1L20
+    case .vmambaBaseS2L15: .vmambaBaseS2L15
+    case .vmambaBaseS1L20: .vmambaBaseS1L20
+    case .vanillaVMambaTiny: .vanillaVMambaTiny
+    case .vanillaVMambaSmall: .vanillaVMambaSmall
+    case .vanillaVMambaBase: .vanillaVMambaBase
+    case .vmambaMicro: .vmambaMicro
     }
   }
 
