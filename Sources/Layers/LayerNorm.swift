@@ -1,0 +1,23 @@
+public import Torch
+
+/// Normalisation over the last dimension.
+///
+/// Ba, Kiros & Hinton (1607.06450).
+public struct LayerNorm: Layer {
+  /// `[C]`.
+  public let weight: Tensor
+  /// `[C]`.
+  public let bias: Tensor
+  let epsilon: Double
+
+  /// Declares the affine parameters of `channels` values.
+  public init(_ scope: Scope, _ channels: Int, epsilon: Double = 1e-5) {
+    weight = scope.parameter("weight", [channels], .ones)
+    bias = scope.parameter("bias", [channels], .zeros)
+    self.epsilon = epsilon
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    x.layerNorm(weight.shape, weight: weight, bias: bias, epsilon: epsilon)
+  }
+}
