@@ -34,10 +34,16 @@ public protocol Backbone: Layer {
   /// The logits `[B, classes]` of images `[B, 3, H, W]`, or the last feature map of a model without a classifier.
   func callAsFunction(_ images: Tensor) -> Tensor
 
+  /// The tensors inside the network that published references sample: the feature maps, unless a network without stages
+  /// has something finer.
+  func intermediates(of images: Tensor) -> [Tensor]
+
   /// Which layer feeds which, stage by stage; empty for a plain chain.
   var wiring: [Wiring] { get }
 }
 
 extension Backbone {
   public var wiring: [Wiring] { [] }
+
+  public func intermediates(of images: Tensor) -> [Tensor] { features(of: images) }
 }

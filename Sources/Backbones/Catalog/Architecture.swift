@@ -57,6 +57,36 @@ public enum Architecture: String, CaseIterable, Sendable {
   case vanillaVMambaBase = "vanilla_vmamba_base"
   /// A VMamba small enough to train on a CPU in minutes; not published.
   case vmambaMicro = "vmamba_micro"
+  /// DeiT-Ti.
+  case deitTiny = "deit_tiny"
+  /// DeiT-S.
+  case deitSmall = "deit_small"
+  /// DeiT-B.
+  case deitBase = "deit_base"
+  /// A DeiT small enough to train on a CPU in minutes; not published.
+  case deitMicro = "deit_micro"
+  /// Vim-Ti.
+  case visionMambaTiny = "vim_tiny"
+  /// Vim-S.
+  case visionMambaSmall = "vim_small"
+  /// Vim-B.
+  case visionMambaBase = "vim_base"
+  /// Vim-Ti with a class token at each end.
+  case visionMambaTinyDoubleToken = "vim_tiny_doublecls"
+  /// Vim-Ti with the class token before the others.
+  case visionMambaTinyFirstToken = "vim_tiny_headcls"
+  /// Vim-Ti without a class token, classified by the last position.
+  case visionMambaTinyLastPosition = "vim_tiny_lasttoken"
+  /// Vim-Ti without a class token, classified by the largest logits of all positions.
+  case visionMambaTinyMaximum = "vim_tiny_maxpool"
+  /// Vim-Ti without a class token, classified by the mean over positions.
+  case visionMambaTinyMean = "vim_tiny_meanpool"
+  /// Vim-Ti whose two directions are added.
+  case visionMambaTinySummed = "vim_tiny_nodiv"
+  /// Vim-Ti that scans from first to last only.
+  case visionMambaTinyForward = "vim_tiny_unidirectional"
+  /// A Vim small enough to train on a CPU in minutes; not published.
+  case visionMambaMicro = "vim_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -86,6 +116,21 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .vanillaVMambaSmall: .vanillaVMambaSmall
     case .vanillaVMambaBase: .vanillaVMambaBase
     case .vmambaMicro: .vmambaMicro
+    case .deitTiny: .deitTiny
+    case .deitSmall: .deitSmall
+    case .deitBase: .deitBase
+    case .deitMicro: .deitMicro
+    case .visionMambaTiny: .visionMambaTiny
+    case .visionMambaSmall: .visionMambaSmall
+    case .visionMambaBase: .visionMambaBase
+    case .visionMambaTinyDoubleToken: .visionMambaTiny(reading: .endTokens)
+    case .visionMambaTinyFirstToken: .visionMambaTiny(reading: .firstToken)
+    case .visionMambaTinyLastPosition: .visionMambaTiny(reading: .lastPosition)
+    case .visionMambaTinyMaximum: .visionMambaTiny(reading: .maximum)
+    case .visionMambaTinyMean: .visionMambaTiny(reading: .mean)
+    case .visionMambaTinySummed: .visionMambaTiny(scanning: .summed)
+    case .visionMambaTinyForward: .visionMambaTiny(scanning: .forward)
+    case .visionMambaMicro: .visionMambaMicro
     }
   }
 

@@ -6,10 +6,10 @@ public struct Publication: Hashable, Sendable {
   public let weights: PublishedWeights?
   /// The authors' ImageNet-1K top-1 accuracy in percent.
   public let top1: Double?
-  /// The authors' rounded figures.
-  public let reported: ReportedCounts
+  /// The authors' rounded figures, if they print any.
+  public let reported: ReportedCounts?
 
-  init(paper: String, weights: PublishedWeights?, top1: Double?, reported: ReportedCounts) {
+  init(paper: String, weights: PublishedWeights?, top1: Double?, reported: ReportedCounts?) {
     self.paper = paper
     self.weights = weights
     self.top1 = top1
@@ -21,8 +21,8 @@ public struct Publication: Hashable, Sendable {
 public struct ReportedCounts: Hashable, Sendable {
   /// Parameters in millions.
   public let parameters: Double
-  /// Multiply-adds in billions; often printed as FLOPs.
-  public let multiplyAdds: Double
+  /// Multiply-adds in billions, if they are printed; often as FLOPs.
+  public let multiplyAdds: Double?
 }
 
 /// A file of weights on its authors' pages.
