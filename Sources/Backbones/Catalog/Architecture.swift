@@ -13,6 +13,16 @@ public enum Architecture: String, CaseIterable, Sendable {
   case sparxMambaBase = "sparx_mamba_b"
   /// A SparX-Mamba small enough to train on a CPU in minutes; not published.
   case sparxMambaMicro = "sparx_mamba_micro"
+  /// TransXNet-T.
+  case transXNetTiny = "transxnet_t"
+  /// TransXNet-S.
+  case transXNetSmall = "transxnet_s"
+  /// TransXNet-B.
+  case transXNetBase = "transxnet_b"
+  /// TransXNet-B for images of 384 by 384 pixels.
+  case transXNetBase384 = "transxnet_b_384"
+  /// A TransXNet small enough to train on a CPU in minutes; not published.
+  case transXNetMicro = "transxnet_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -20,6 +30,11 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .sparxMambaSmall: .sparxMambaSmall
     case .sparxMambaBase: .sparxMambaBase
     case .sparxMambaMicro: .sparxMambaMicro
+    case .transXNetTiny: .transXNetTiny
+    case .transXNetSmall: .transXNetSmall
+    case .transXNetBase: .transXNetBase
+    case .transXNetBase384: .transXNetBase384
+    case .transXNetMicro: .transXNetMicro
     }
   }
 
