@@ -198,7 +198,7 @@ import Torch
   @Test func dropPathRisesLinearly() {
     let (_, model) = model(configuration { $0.dropPath = 0.5 })
     let rates = model.stages.flatMap(\.blocks).flatMap { [$0.dropPath1.rate, $0.dropPath2.rate] }
-    #expect(rates == [0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5].map { $0 })
+    #expect(rates == [0, 0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5])
   }
 
   @Test(arguments: [[2, 3, 64, 64], [3, 3, 61, 70]]) func preparedModelsComputeTheSame(_ size: [Int]) {
@@ -223,22 +223,21 @@ import Torch
     }
   }
 
-  /// The multiply-adds and parameters at the model's own size, counted from the official code; for 384 by 384 pixels the
-  /// authors print them.
+  /// The multiply-adds and parameters at the model's own size, counted from the official code, whose authors leave out
+  /// a part of the attention's.
   @Test(arguments: [
     (Architecture.transXNetTiny, 12_834_808, 1_807_090_360), (.transXNetSmall, 26_864_068, 4_607_231_232),
-    (.transXNetBase, 48_009_002, 8_352_984_512), (.transXNetBase384, 48_009_002, nil),
-  ]) func publishedCounts(_ architecture: Architecture, _ parameters: Int, _ multiplyAdds: Int?) throws {
+    (.transXNetBase, 48_009_002, 8_352_984_512), (.transXNetBase384, 48_009_002, 25_239_739_152),
+  ]) func publishedCounts(_ architecture: Architecture, _ parameters: Int, _ multiplyAdds: Int) throws {
     let model = architecture.makeModel(device: .meta)
     #expect(model.store.parameterCount == parameters)
     let (height, width) = architecture.input.imageSize
     let counts = model.multiplyAdds(height: height, width: width)
     #expect(Set(counts.keys) == ["stem", "stage1", "stage2", "stage3", "stage4", "head"])
-    let sum = counts.values.reduce(0, +)
-    if let multiplyAdds { #expect(sum == multiplyAdds) }
+    #expect(counts.values.reduce(0, +) == multiplyAdds)
     let reported = try #require(architecture.publication).reported
     #expect(abs(reported.parameters - Double(parameters) / 1e6) < 0.05)
-    #expect(abs(reported.multiplyAdds - Double(sum) / 1e9) < 0.11)
+    #expect(abs(reported.multiplyAdds / (Double(multiplyAdds) / 1e9) - 1) < 0.05)
   }
 
   @Test func microIsSmall() {
