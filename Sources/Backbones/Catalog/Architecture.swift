@@ -87,6 +87,16 @@ public enum Architecture: String, CaseIterable, Sendable {
   case visionMambaTinyForward = "vim_tiny_unidirectional"
   /// A Vim small enough to train on a CPU in minutes; not published.
   case visionMambaMicro = "vim_micro"
+  /// TransXNet-T.
+  case transXNetTiny = "transxnet_t"
+  /// TransXNet-S.
+  case transXNetSmall = "transxnet_s"
+  /// TransXNet-B.
+  case transXNetBase = "transxnet_b"
+  /// TransXNet-B for images of 384 by 384 pixels.
+  case transXNetBase384 = "transxnet_b_384"
+  /// A TransXNet small enough to train on a CPU in minutes; not published.
+  case transXNetMicro = "transxnet_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -131,6 +141,11 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .visionMambaTinySummed: .visionMambaTiny(scanning: .summed)
     case .visionMambaTinyForward: .visionMambaTiny(scanning: .forward)
     case .visionMambaMicro: .visionMambaMicro
+    case .transXNetTiny: .transXNetTiny
+    case .transXNetSmall: .transXNetSmall
+    case .transXNetBase: .transXNetBase
+    case .transXNetBase384: .transXNetBase384
+    case .transXNetMicro: .transXNetMicro
     }
   }
 
