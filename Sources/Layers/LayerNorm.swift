@@ -8,7 +8,6 @@ public struct LayerNorm: Layer {
   public let weight: Tensor
   /// `[C]`.
   public let bias: Tensor
-<<<<<<< HEAD
   let channels: Int
   let epsilon: Double
 
@@ -17,22 +16,10 @@ public struct LayerNorm: Layer {
     weight = scope.parameter("weight", [channels], .ones)
     bias = scope.parameter("bias", [channels], .zeros)
     self.channels = channels
-=======
-  let epsilon: Double
-
-  /// Declares the affine parameters of `channels` values.
-  public init(_ scope: Scope, _ channels: Int, epsilon: Double = 1e-5) {
-    weight = scope.parameter("weight", [channels], .ones)
-    bias = scope.parameter("bias", [channels], .zeros)
->>>>>>> vim
     self.epsilon = epsilon
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-<<<<<<< HEAD
     x.layerNorm([channels], weight: weight, bias: bias, epsilon: epsilon)
-=======
-    x.layerNorm(weight.shape, weight: weight, bias: bias, epsilon: epsilon)
->>>>>>> vim
   }
 }
