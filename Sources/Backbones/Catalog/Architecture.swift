@@ -98,6 +98,40 @@ public enum Architecture: String, CaseIterable, Sendable {
   /// A TransXNet small enough to train on a CPU in minutes; not published.
   case transXNetMicro = "transxnet_micro"
 
+  /// MambaVision-T.
+  case mambaVisionTiny = "mamba_vision_T"
+  /// MambaVision-T2.
+  case mambaVisionTiny2 = "mamba_vision_T2"
+  /// MambaVision-S.
+  case mambaVisionSmall = "mamba_vision_S"
+  /// MambaVision-B.
+  case mambaVisionBase = "mamba_vision_B"
+  /// MambaVision-B, trained on ImageNet-21K first.
+  case mambaVisionBase21K = "mamba_vision_B_21k"
+  /// MambaVision-L.
+  case mambaVisionLarge = "mamba_vision_L"
+  /// MambaVision-L, trained on ImageNet-21K first.
+  case mambaVisionLarge21K = "mamba_vision_L_21k"
+  /// MambaVision-L2.
+  case mambaVisionLarge2 = "mamba_vision_L2"
+  /// MambaVision-L2 for images of 512 pixels, trained on ImageNet-21K first.
+  case mambaVisionLarge2At512 = "mamba_vision_L2_512_21k"
+  /// MambaVision-L3 for images of 256 pixels, trained on ImageNet-21K first.
+  case mambaVisionLarge3At256 = "mamba_vision_L3_256_21k"
+  /// MambaVision-L3 for images of 512 pixels, trained on ImageNet-21K first.
+  case mambaVisionLarge3At512 = "mamba_vision_L3_512_21k"
+  /// A MambaVision small enough to train on a CPU in minutes; not published.
+  case mambaVisionMicro = "mamba_vision_micro"
+
+  /// Swin-T.
+  case swinTiny = "swin_tiny"
+  /// Swin-S.
+  case swinSmall = "swin_small"
+  /// Swin-B.
+  case swinBase = "swin_base"
+  /// A Swin small enough to train on a CPU in minutes; not published.
+  case swinMicro = "swin_micro"
+
   private var entry: CatalogEntry {
     switch self {
     case .sparxMambaTiny: .sparxMambaTiny
@@ -146,6 +180,22 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .transXNetBase: .transXNetBase
     case .transXNetBase384: .transXNetBase384
     case .transXNetMicro: .transXNetMicro
+    case .mambaVisionTiny: .mambaVisionTiny
+    case .mambaVisionTiny2: .mambaVisionTiny2
+    case .mambaVisionSmall: .mambaVisionSmall
+    case .mambaVisionBase: .mambaVisionBase
+    case .mambaVisionBase21K: .mambaVisionBase21K
+    case .mambaVisionLarge: .mambaVisionLarge
+    case .mambaVisionLarge21K: .mambaVisionLarge21K
+    case .mambaVisionLarge2: .mambaVisionLarge2
+    case .mambaVisionLarge2At512: .mambaVisionLarge2At512
+    case .mambaVisionLarge3At256: .mambaVisionLarge3At256
+    case .mambaVisionLarge3At512: .mambaVisionLarge3At512
+    case .mambaVisionMicro: .mambaVisionMicro
+    case .swinTiny: .swinTiny
+    case .swinSmall: .swinSmall
+    case .swinBase: .swinBase
+    case .swinMicro: .swinMicro
     }
   }
 
