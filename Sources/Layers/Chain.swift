@@ -19,11 +19,20 @@ public struct Chain<Element: Layer>: Layer {
     mode = scope.mode
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor {
-    zip(layers, parameters).reduce(x) { x, element in
-      let (layer, parameters) = element
-      guard mode.usesCheckpointing else { return layer(x) }
-      return checkpoint([x], parameters: parameters) { [layer($0[0])] }[0]
+  public func callAsFunction(_ x: Tensor) -> Tensor { layers.indices.reduce(x) { run($1, $0) } }
+
+  /// The output of every layer, in order.
+  public func outputs(of x: Tensor) -> [Tensor] {
+    var x = x
+    return layers.indices.map { index in
+      x = run(index, x)
+      return x
     }
+  }
+
+  private func run(_ index: Int, _ x: Tensor) -> Tensor {
+    let layer = layers[index]
+    guard mode.usesCheckpointing else { return layer(x) }
+    return checkpoint([x], parameters: parameters[index]) { [layer($0[0])] }[0]
   }
 }

@@ -317,7 +317,7 @@ extension ModelVerifier {
   private func compareTrained(
     _ model: Model, _ train: Reference.Train, _ images: Tensor, _ tally: inout Tally
   ) {
-    let tolerance = tolerances.trained
+    let tolerance = tolerances.trained(train)
     let logits = withoutGradients { model.backbone(images) }
     tally.compare("logits after training", logits.array(), train.logitsAfter, tolerance: tolerance)
     func values(_ key: String) -> [Double] { model.store[key]?.tensor.detached().array() ?? [] }

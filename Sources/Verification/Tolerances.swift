@@ -35,5 +35,12 @@ public struct Tolerances: Sendable {
   }
 
   /// Of what a training run leaves behind: logits, running statistics and parameters.
-  var trained: Double { gradients }
+  ///
+  /// Where the official code's own float32 losses drift further than that, relative to each, so may these, up to a tenth.
+  func trained(_ train: Reference.Train) -> Double {
+    if isDouble { return gradients }
+    let drifts = zip(train.losses, train.float32Losses).filter { $0.0 != 0 }
+      .map { ($0 - $1).magnitude / $0.magnitude }
+    return min(0.1, max(gradients, drifts.max() ?? 0))
+  }
 }
