@@ -137,9 +137,8 @@ public struct VMamba: Backbone {
     if depths.isEmpty || depths.count != widths.count {
       fatalError("VMamba: expected a depth and a width for each stage, got \(depths) and \(widths)")
     }
-    featureInfo = widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
-    }
+    featureInfo = FeatureInfo.pyramid(
+      widths, remainder: configuration.stem == .patches ? .droppedByPatches(side: 4) : .kept)
     stem = VMambaStem(scope["patch_embed"], configuration)
     let depth = depths.reduce(0, +)
     var stages: [Chain<VMambaLayer>] = []
@@ -341,7 +340,7 @@ enum VMambaDownsampling: Layer {
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     switch self {
-    case .merging(let merge): merge(x)
+    case .merging(let merge): merge(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     case .convolution(let conv, let norm): norm(conv(x))
     }
   }

@@ -1,27 +1,24 @@
 public import Torch
 
-/// Halves a map `[B, C, H, W]` to `[B, O, H/2, W/2]`, rounded up: the channels of each 2x2 square joined, normalised and
-/// projected.
+/// Four neighbours joined, normalised and projected: from `[B, H, W, C]` to `[B, H/2, W/2, O]`, rounded up.
 ///
-/// Liu et al., "Swin Transformer" (2103.14030), section 3.1. The four pixels follow each other down the columns; an odd
-/// map gets a row or column of zeros.
+/// Liu et al., "Swin Transformer" (2103.14030), section 3.1, "patch merging layer". Odd maps get a row or column of
+/// zeros, as the authors' code for dense prediction does.
 public struct PatchMerging: Layer {
-  let norm: LayerNorm2d
-  let reduction: Linear2d
+  let norm: LayerNorm
+  let reduction: Linear
 
-  /// Declares `norm` and `reduction`.
+  /// Declares `reduction` and `norm`.
   public init(_ scope: Scope, _ inputs: Int, _ outputs: Int) {
-    reduction = Linear2d(scope["reduction"], 4 * inputs, outputs, bias: false)
-    norm = LayerNorm2d(scope["norm"], 4 * inputs, epsilon: 1e-5)
+    reduction = Linear(scope["reduction"], 4 * inputs, outputs, bias: false)
+    norm = LayerNorm(scope["norm"], 4 * inputs)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    let even = x.size(2) % 2 == 0 && x.size(3) % 2 == 0
-    let padded = even ? x : x.padded([0, x.size(3) % 2, 0, x.size(2) % 2])
-    let (B, C, H, W) = padded.shape4
-    let squares = padded.permute(0, 2, 3, 1).reshape(B, H / 2, 2, W / 2, 2, C)
-      .permute(0, 1, 3, 4, 2, 5)  // [B, H/2, W/2, column, row, C]
-      .reshape(B, H / 2, W / 2, 4 * C)
-    return reduction(norm(squares.permute(0, 3, 1, 2)))
+    let (B, H, W, C) = x.shape4
+    let (h, w) = ((H + 1) / 2, (W + 1) / 2)
+    let even = H % 2 + W % 2 == 0 ? x : x.padded([0, 0, 0, W % 2, 0, H % 2])
+    let joined = even.reshape(B, h, 2, w, 2, C).permute(0, 1, 3, 4, 2, 5)  // [B, h, w, column, row, C]
+    return reduction(norm(joined.reshape(B, h, w, 4 * C)))
   }
 }
