@@ -1,18 +1,22 @@
 public import Torch
 
-/// Two linear layers and an activation between them.
-///
-/// Vaswani et al. (1706.03762), section 3.3.
+/// Two linear layers over the last dimension with an activation between them.
 public struct FeedForward: Layer {
-  let expand: Linear
-  let activation: Activation
-  let project: Linear
+  private let expand: Linear
+  private let activation: Activation
+  private let project: Linear
 
-  /// Declares `fc1` and `fc2`.
+  /// Declares the layers `fc1` and `fc2`.
+  ///
+  /// - Parameters:
+  ///   - scope: where the parameters go.
+  ///   - width: channels in and out.
+  ///   - hidden: channels between the layers.
+  ///   - activation: what follows the first layer.
   public init(_ scope: Scope, _ width: Int, hidden: Int, activation: Activation = .gelu) {
     expand = Linear(scope["fc1"], width, hidden)
-    project = Linear(scope["fc2"], hidden, width)
     self.activation = activation
+    project = Linear(scope["fc2"], hidden, width)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor { project(activation(expand(x))) }
