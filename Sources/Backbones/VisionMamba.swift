@@ -149,9 +149,9 @@ public struct VisionMamba: Backbone {
   public func intermediates(of images: Tensor) -> [Tensor] {
     let embedded = embedding(images).tokens
     let sums = [embedded] + layers.outputs(of: embedded)
-    return (1...4).flatMap { quarter in
-      let last = layers.layers.count * quarter / 4
-      return [sums[last] - sums[last - 1], sums[last - 1]]
+    let depth = layers.layers.count
+    return (1...4).map { depth * $0 / 4 }.filter { $0 > 0 }.flatMap {
+      [sums[$0] - sums[$0 - 1], sums[$0 - 1]]
     }
   }
 
