@@ -157,31 +157,39 @@ public struct MambaVision: Backbone {
   }
 }
 
-/// The blocks of a stage, on its map `[B, C, H, W]` or on the map's windows.
-struct MambaVisionStage: Layer {
-  let window: Int?
-  let blocks: [Checkpointed]
+/// The blocks of a stage, from `[B, C, H, W]` to the same.
+enum MambaVisionStage: Layer {
+  /// Blocks of convolutions on the map.
+  case convolutions(Chain<MambaVisionConvolution>)
+  /// Blocks on the map's windows.
+  case windows(side: Int, Chain<MambaVisionBlock>)
 
   init(
     _ scope: Scope, _ configuration: MambaVision.Configuration, width: Int, window: Int?, dropPaths: [Double]
   ) {
-    self.window = window
-    // Of an odd number of blocks the middle one scans.
-    let scans = (dropPaths.count + 1) / 2
-    blocks = dropPaths.enumerated().map { index, dropPath in
-      Checkpointed(scope[index]) { scope -> any Layer in
-        if window == nil { return MambaVisionConvolution(scope, width, dropPath: dropPath) }
-        return MambaVisionBlock(
-          scope, configuration, width: width, mixer: index < scans ? .scan : .attention, dropPath: dropPath)
+    let depth = dropPaths.count
+    if let window {
+      // Of an odd number of blocks the middle one scans.
+      let chain = Chain(scope, depth: depth) { scope, index in
+        MambaVisionBlock(
+          scope, configuration, width: width, mixer: index < (depth + 1) / 2 ? .scan : .attention,
+          dropPath: dropPaths[index])
       }
+      self = .windows(side: window, chain)
+    } else {
+      self = .convolutions(
+        Chain(scope, depth: depth) { MambaVisionConvolution($0, width, dropPath: dropPaths[$1]) })
     }
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    guard let window else { return blocks.reduce(x) { $1($0) } }
-    let grid = WindowGrid(height: x.size(2), width: x.size(3), side: window)
-    let windows = grid.windows(of: grid.padded(x.permute(0, 2, 3, 1)))  // [B·windows, T, C]
-    return grid.cropped(grid.map(of: blocks.reduce(windows) { $1($0) })).permute(0, 3, 1, 2)  // [B, C, H, W]
+    switch self {
+    case .convolutions(let blocks): return blocks(x)
+    case .windows(let side, let blocks):
+      let grid = WindowGrid(height: x.size(2), width: x.size(3), side: side)
+      let windows = grid.windows(of: grid.padded(x.permute(0, 2, 3, 1)))  // [B·windows, T, C]
+      return grid.cropped(grid.map(of: blocks(windows))).permute(0, 3, 1, 2)  // [B, C, H, W]
+    }
   }
 }
 

@@ -49,7 +49,7 @@ public struct Swin: Backbone {
   /// One entry for each stage.
   public let featureInfo: [FeatureInfo]
   let stem: PatchEmbedding
-  let stages: [[Checkpointed]]
+  let stages: [Chain<SwinBlock>]
   let downsamples: [PatchMerging?]
   let outputNorms: [LayerNorm]
   let classifier: SwinClassifier?
@@ -70,19 +70,17 @@ public struct Swin: Backbone {
     }
     stem = PatchEmbedding(scope["patch_embed"], configuration.channels, first, side: 4)
     let depth = depths.reduce(0, +)
-    var stages: [[Checkpointed]] = []
+    var stages: [Chain<SwinBlock>] = []
     var downsamples: [PatchMerging?] = []
     for (index, width) in widths.enumerated() {
       let place = scope["layers"][index]
       let before = depths[..<index].reduce(0, +)
       stages.append(
-        (0..<depths[index]).map { block in
-          Checkpointed(place["blocks"][block]) {
-            SwinBlock(
-              $0, configuration, width: width,
-              shift: block % 2 == 0 ? .none : head == .dense ? .always : .largeMaps,
-              dropPath: configuration.dropPath * Double(before + block) / Double(max(1, depth - 1)))
-          }
+        Chain(place["blocks"], depth: depths[index]) { scope, block in
+          SwinBlock(
+            scope, configuration, width: width,
+            shift: block % 2 == 0 ? .none : head == .dense ? .always : .largeMaps,
+            dropPath: configuration.dropPath * Double(before + block) / Double(max(1, depth - 1)))
         })
       downsamples.append(
         index + 1 < widths.count ? PatchMerging(place["downsample"], width, widths[index + 1]) : nil)
@@ -118,9 +116,9 @@ public struct Swin: Backbone {
   private func maps(of images: Tensor) -> [Tensor] {
     var x = OperationCounter.region("stem") { stem(images) }
     var maps: [Tensor] = []
-    for (index, blocks) in stages.enumerated() {
+    for (index, stage) in stages.enumerated() {
       OperationCounter.region("stage\(index + 1)") {
-        let map = blocks.reduce(x) { $1($0) }
+        let map = stage(x)
         maps.append(map)
         x = downsamples[index](map)
       }
@@ -208,11 +206,9 @@ struct WindowAttention: Layer {
     }
     let rolled = grid.padded(x).roll([-distance, -distance], along: [1, 2])
     let mask = mask(grid, distance).to(device: x.device, dtype: x.dtype)
-    let N = mask.size(0)
-    let biases = (bias + mask).expand([N, heads, side * side, side * side])
-    let attended = attention(
-      grid.windows(of: rolled),
-      bias: B == 1 ? biases : concatenate(Array(repeating: biases, count: B), along: 0))
+    let (N, T) = (mask.size(0), side * side)
+    let biases = (bias + mask).unsqueeze(0).expand([B, N, heads, T, T]).reshape(B * N, heads, T, T)
+    let attended = attention(grid.windows(of: rolled), bias: biases)
     return grid.cropped(grid.map(of: attended).roll([distance, distance], along: [1, 2]))
   }
 

@@ -36,6 +36,8 @@ at::Tensor adaptive_avg_pool2d(const at::Tensor &input, c10::SymIntArrayRef size
   return at::empty_symint(sizes, input.options());
 }
 
+at::Tensor relu(const at::Tensor &input) { return at::empty_like(input); }
+
 at::Tensor roll(const at::Tensor &input, c10::SymIntArrayRef, at::IntArrayRef) { return at::empty_like(input); }
 
 at::Tensor safe_softmax(const at::Tensor &input, int64_t, std::optional<at::ScalarType> dtype) {
@@ -48,6 +50,7 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("convolution", convolution);
   library.impl("native_batch_norm", native_batch_norm);
   library.impl("_adaptive_avg_pool2d", adaptive_avg_pool2d);
+  library.impl("relu", relu);
   library.impl("roll", roll);
   library.impl("_safe_softmax", safe_softmax);
 }

@@ -41,17 +41,17 @@ public struct WindowGrid: Hashable, Sendable {
 
   /// The windows of a padded map, `[B·N, s², C]`, those of an image row by row.
   public func windows(of map: Tensor) -> Tensor {
-    let C = map.size(3)
-    return map.reshape(-1, rows, side, columns, side, C)
+    let (B, C) = (map.size(0), map.size(3))
+    return map.reshape(B, rows, side, columns, side, C)
       .permute(0, 1, 3, 2, 4, 5)  // [B, rows, columns, s, s, C]
-      .reshape(-1, side * side, C)
+      .reshape(B * rows * columns, side * side, C)
   }
 
   /// The padded map of windows `[B·N, s², C]`.
   public func map(of windows: Tensor) -> Tensor {
-    let C = windows.size(2)
-    return windows.reshape(-1, rows, columns, side, side, C)
+    let (B, C) = (windows.size(0) / (rows * columns), windows.size(2))
+    return windows.reshape(B, rows, columns, side, side, C)
       .permute(0, 1, 3, 2, 4, 5)  // [B, rows, s, columns, s, C]
-      .reshape(-1, paddedHeight, paddedWidth, C)
+      .reshape(B, paddedHeight, paddedWidth, C)
   }
 }
