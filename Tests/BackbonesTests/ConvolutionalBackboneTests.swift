@@ -182,7 +182,7 @@ import Torch
     let counts = model.multiplyAdds(height: 224, width: 224)
     #expect(Set(counts.keys) == ["stem", "stage1", "stage2", "stage3", "stage4", "head"])
     #expect(counts.values.reduce(0, +) == multiplyAdds)
-    let reported = try #require(architecture.publication).reported
+    let reported = try #require(architecture.publication?.reported)
     #expect(abs(reported.multiplyAdds - Double(multiplyAdds) / 1e9) < 0.07)
     #expect(abs(reported.parameters - Double(parameters) / 1e6) < 0.06)
   }
