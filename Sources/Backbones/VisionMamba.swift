@@ -150,8 +150,10 @@ public struct VisionMamba: Backbone {
     let embedded = embedding(images).tokens
     let sums = [embedded] + layers.outputs(of: embedded)
     let depth = layers.layers.count
-    return (1...4).map { depth * $0 / 4 }.filter { $0 > 0 }.flatMap {
-      [sums[$0] - sums[$0 - 1], sums[$0 - 1]]
+    let ends = (1...4).map { depth * $0 / 4 }.filter { $0 > 0 }
+    return ends.flatMap { (end: Int) -> [Tensor] in
+      let branch: Tensor = sums[end] - sums[end - 1]
+      return [branch, sums[end - 1]]
     }
   }
 
