@@ -7,15 +7,31 @@ public struct FeatureInfo: Hashable, Sendable {
   public let name: String
   /// The number of channels.
   public let channels: Int
-  /// Pixels of the image per position, in both directions; sizes are rounded up, or down where the network says so.
+  /// Pixels of the image per position, in both directions.
   public let stride: Int
+  /// What becomes of the pixels at the far edges that do not fill a stride.
+  public var remainder = Remainder.kept
+
+  /// What becomes of pixels that do not fill a stride.
+  public enum Remainder: Hashable, Sendable {
+    /// They get a position: sizes are rounded up.
+    case kept
+    /// The map ends before them: sizes are rounded down.
+    case dropped
+  }
+
+  /// The positions that `pixels` of the image give in one direction.
+  public func positions(_ pixels: Int) -> Int {
+    (pixels + (remainder == .kept ? stride - 1 : 0)) / stride
+  }
 }
 
 extension FeatureInfo {
   /// The maps of stages of these widths, the first at a quarter of the image, each next one at half of that before.
-  static func pyramid(_ widths: [Int]) -> [FeatureInfo] {
+  static func pyramid(_ widths: [Int], remainder: Remainder = .kept) -> [FeatureInfo] {
     widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
+      FeatureInfo(
+        name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset, remainder: remainder)
     }
   }
 }

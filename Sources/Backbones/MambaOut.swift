@@ -71,7 +71,7 @@ public struct MambaOut: Backbone {
     }
     let rates = configuration.dropPathRates
     stages = depths.indices.map { stage in
-      Chain(scope["stages"][stage], count: depths[stage]) { scope, layer in
+      Chain(scope["stages"][stage], depth: depths[stage]) { scope, layer in
         GatedConvolution(scope, widths[stage], configuration, dropPath: rates[stage][layer])
       }
     }

@@ -1,9 +1,9 @@
 public import Torch
 
-/// Layers one after the other; with checkpointing, the backward pass computes each one's forward pass again.
-public struct Chain<Link: Layer>: Layer {
+/// Layers one after the other, each computed again in the backward pass where the mode asks for checkpointing.
+public struct Chain<Block: Layer>: Layer {
   /// The layers in order.
-  public let layers: [Link]
+  public let layers: [Block]
   private let parameters: [[Tensor]]
   private let mode: Mode
 
@@ -11,18 +11,28 @@ public struct Chain<Link: Layer>: Layer {
   ///
   /// - Parameters:
   ///   - scope: where the layers' parameters go, layer i in `scope[i]`.
-  ///   - count: the number of layers.
+  ///   - depth: the number of layers.
   ///   - make: makes layer i in its scope.
-  public init(_ scope: Scope, count: Int, make: (_ scope: Scope, _ index: Int) -> Link) {
-    layers = (0..<count).map { make(scope[$0], $0) }
-    parameters = (0..<count).map { scope.store.parameters(in: scope[$0]) }
+  public init(_ scope: Scope, depth: Int, make: (_ scope: Scope, _ index: Int) -> Block) {
+    layers = (0..<depth).map { make(scope[$0], $0) }
+    parameters = (0..<depth).map { scope.store.parameters(in: scope[$0]) }
     mode = scope.mode
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor {
-    zip(layers, parameters).reduce(x) { x, link in
-      let (layer, parameters) = link
-      return mode.usesCheckpointing ? checkpoint([x], parameters: parameters) { [layer($0[0])] }[0] : layer(x)
+  public func callAsFunction(_ x: Tensor) -> Tensor { layers.indices.reduce(x) { run($1, $0) } }
+
+  /// The output of every layer.
+  public func outputs(of x: Tensor) -> [Tensor] {
+    var x = x
+    return layers.indices.map { index in
+      x = run(index, x)
+      return x
     }
+  }
+
+  private func run(_ index: Int, _ x: Tensor) -> Tensor {
+    let layer = layers[index]
+    if !mode.usesCheckpointing { return layer(x) }
+    return checkpoint([x], parameters: parameters[index]) { [layer($0[0])] }[0]
   }
 }

@@ -33,10 +33,9 @@ import Torch
     let backbone = model(architecture, .none).backbone
     let maps = withoutGradients { backbone.features(of: images(1, size.height, size.width)) }
     #expect(maps.count == backbone.featureInfo.count)
-    let roundsDown = backbone is ConvNeXt
     for (map, info) in zip(maps, backbone.featureInfo) {
-      let expected = [size.height, size.width].map { ($0 + (roundsDown ? 0 : info.stride - 1)) / info.stride }
-      #expect(map.shape == [1, info.channels] + expected, "\(info.name)")
+      let positions = [size.height, size.width].map(info.positions)
+      #expect(map.shape == [1, info.channels] + positions, "\(info.name)")
       expectFinite(map, info.name)
     }
     #expect(backbone.featureInfo.map(\.name) == ["stage1", "stage2", "stage3", "stage4"])
