@@ -46,7 +46,7 @@ public struct ConvNeXt: Backbone {
     }
   }
 
-  /// One entry for each stage; sizes are rounded down.
+  /// One entry for each stage.
   public let featureInfo: [FeatureInfo]
   let stem: Conv2d
   let stemNorm: LayerNorm2d
@@ -66,7 +66,7 @@ public struct ConvNeXt: Backbone {
     guard let first = widths.first, let last = widths.last, depths.count == widths.count else {
       fatalError("ConvNeXt: expected as many depths as widths, got \(depths) and \(widths)")
     }
-    featureInfo = FeatureInfo.pyramid(widths)
+    featureInfo = FeatureInfo.pyramid(widths, remainder: .dropped)
     stem = Conv2d(scope["stem.0"], configuration.channels, first, kernel: 4, stride: 4, padding: 0)
     scope["stem.0"].adapts("weight", as: .imageChannels)
     stemNorm = LayerNorm2d(scope["stem.1"], first, epsilon: 1e-6)
@@ -133,22 +133,19 @@ struct ConvNeXtBlock: Layer {
   let scale: Tensor?
   let conv: Conv2d
   let norm: LayerNorm
-  let expand: Linear
-  let project: Linear
+  let feedForward: FeedForward
   let dropPath: DropPath
 
   init(_ scope: Scope, _ width: Int, _ configuration: ConvNeXt.Configuration, dropPath: Double) {
     scale = configuration.branchScale.map { scope.parameter("gamma", [width], .constant($0)) }
     conv = Conv2d(scope["conv_dw"], width, width, kernel: configuration.kernel, groups: width)
     norm = LayerNorm(scope["norm"], width, epsilon: 1e-6)
-    let hidden = configuration.expansion * width
-    expand = Linear(scope["mlp.fc1"], width, hidden, activation: .gelu)
-    project = Linear(scope["mlp.fc2"], hidden, width)
+    feedForward = FeedForward(scope["mlp"], width, hidden: configuration.expansion * width)
     self.dropPath = DropPath(scope["drop_path"], rate: dropPath)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let branch = project(expand(norm(conv(x).permute(0, 2, 3, 1))))  // [B, H, W, C]
+    let branch = feedForward(norm(conv(x).permute(0, 2, 3, 1)))  // [B, H, W, C]
     let scaled = scale.map { branch * $0 } ?? branch
     return x + dropPath(scaled.permute(0, 3, 1, 2))
   }

@@ -3,7 +3,6 @@ public import Torch
 /// Two linear layers over the last dimension with an activation between them.
 public struct FeedForward: Layer {
   private let expand: Linear
-  private let activation: Activation
   private let project: Linear
 
   /// Declares the layers `fc1` and `fc2`.
@@ -14,10 +13,9 @@ public struct FeedForward: Layer {
   ///   - hidden: channels between the layers.
   ///   - activation: what follows the first layer.
   public init(_ scope: Scope, _ width: Int, hidden: Int, activation: Activation = .gelu) {
-    expand = Linear(scope["fc1"], width, hidden)
-    self.activation = activation
+    expand = Linear(scope["fc1"], width, hidden, activation: activation)
     project = Linear(scope["fc2"], hidden, width)
   }
 
-  public func callAsFunction(_ x: Tensor) -> Tensor { project(activation(expand(x))) }
+  public func callAsFunction(_ x: Tensor) -> Tensor { project(expand(x)) }
 }

@@ -118,6 +118,15 @@ import Torch
     #expect(summary.text.contains("96x64 pixels"))
   }
 
+  /// ConvNeXt drops the pixels that fill no patch; the others give them a position.
+  @Test(arguments: [Architecture.convNeXtMicro, .mambaOutMicro, .resNetMicro])
+  func mapsHaveTheirTrueSizes(architecture: Architecture) {
+    let summary = ModelSummary(architecture, size: (99, 70))
+    let features = architecture.makeModel(device: .meta).backbone
+      .features(of: .zeros([1, 3, 99, 70], device: .meta))
+    #expect(summary.maps.map { [1, $0.channels] + $0.size } == features.map(\.shape))
+  }
+
   @Test func aCheckpointByItsHeader() throws {
     try inScratchFolder { folder in
       let url = folder.appending(path: "a.safetensors")
@@ -178,9 +187,9 @@ import Torch
   }
 
   @Test func unknownSubjectsListTheModels() throws {
-    let result = try Tool.run("inspect", "resnet50")
+    let result = try Tool.run("inspect", "vgg16")
     #expect(result.status != 0)
-    #expect(result.errors.contains("'resnet50' is neither a file nor a model; the models are sparx_mamba_t"))
+    #expect(result.errors.contains("'vgg16' is neither a file nor a model; the models are sparx_mamba_t"))
     #expect(result.output.isEmpty)
   }
 
