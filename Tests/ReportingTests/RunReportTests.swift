@@ -37,7 +37,7 @@ import Training
     let scoring = scoring(classes: names.count, samples: samples)
     let shown = scoring.examples(RunReport.exampleCount) + scoring.mistakes(RunReport.mistakeCount)
     let pictures = shown.map { ($0.index, Image(height: 8, width: 12, red: UInt8($0.index % 256))) }
-    let model = architecture?.makeModel()
+    let model = architecture?.makeModel(device: .meta)
     return RunReport(
       name: name, recipe: recipe, history: MetricsHistory(history),
       network: model.map { ModelSummary($0, size: (64, 64)) }, wiring: model?.backbone.wiring ?? [],
