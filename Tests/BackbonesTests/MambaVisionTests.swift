@@ -27,7 +27,7 @@ private let operators = try? Fixture("mambavision", in: .module)
           downsample: Conv2d(
             scope["downsample.reduction.0"], 16, 32, kernel: 3, stride: 2, bias: false)), "x"
       )
-    default: throw FixtureError(description: "the fixture has an unknown case \(name)")
+    default: fatalError("the fixture has an unknown case \(name)")
     }
   }
 

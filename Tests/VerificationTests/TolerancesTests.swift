@@ -13,7 +13,7 @@ import Torch
     var item = try #require(cases.first { $0["kind"] as? String == "train" })
     for (key, value) in [("losses", last), ("losses_float32_reference", drifted)] {
       let losses = try #require(item[key] as? [Double])
-      item[key] = losses.dropLast() + [value]
+      item[key] = Array(losses.dropLast()) + [value]
     }
     members["cases"] = [item]
     return try inScratchFolder { folder in
