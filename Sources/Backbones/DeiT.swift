@@ -97,7 +97,8 @@ public struct DeiT: Backbone {
   /// The tokens `[B, L, C]` after each quarter of the blocks.
   public func intermediates(of images: Tensor) -> [Tensor] {
     let outputs = blocks.outputs(of: embedding(images).tokens)
-    return (1...4).map { outputs.count * $0 / 4 }.filter { $0 > 0 }.map { outputs[$0 - 1] }
+    let ends: [Int] = (1...4).map { outputs.count * $0 / 4 }.filter { $0 > 0 }
+    return ends.map { outputs[$0 - 1] }
   }
 
   public func callAsFunction(_ images: Tensor) -> Tensor {
