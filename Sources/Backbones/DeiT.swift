@@ -72,6 +72,9 @@ public struct DeiT: Backbone {
     _ scope: Scope, _ configuration: Configuration, imageSize: (height: Int, width: Int), head: Head
   ) {
     let width = configuration.width
+    if width % configuration.headWidth != 0 {
+      fatalError("DeiT: \(width) channels do not divide into heads of \(configuration.headWidth)")
+    }
     featureInfo = [FeatureInfo(name: "stage1", channels: width, stride: configuration.patch)]
     embedding = TokenEmbedding(
       scope, channels: configuration.channels, width: width, patch: configuration.patch, imageSize: imageSize,
