@@ -72,6 +72,9 @@ public struct DeiT: Backbone {
     _ scope: Scope, _ configuration: Configuration, imageSize: (height: Int, width: Int), head: Head
   ) {
     let width = configuration.width
+    if width % configuration.headWidth != 0 {
+      fatalError("DeiT: \(width) channels do not divide into heads of \(configuration.headWidth)")
+    }
     featureInfo = [FeatureInfo(name: "stage1", channels: width, stride: configuration.patch)]
     embedding = TokenEmbedding(
       scope, channels: configuration.channels, width: width, patch: configuration.patch, imageSize: imageSize,
@@ -97,7 +100,8 @@ public struct DeiT: Backbone {
   /// The tokens `[B, L, C]` after each quarter of the blocks.
   public func intermediates(of images: Tensor) -> [Tensor] {
     let outputs = blocks.outputs(of: embedding(images).tokens)
-    return (1...4).map { outputs.count * $0 / 4 }.filter { $0 > 0 }.map { outputs[$0 - 1] }
+    let ends: [Int] = (1...4).map { outputs.count * $0 / 4 }.filter { $0 > 0 }
+    return ends.map { outputs[$0 - 1] }
   }
 
   public func callAsFunction(_ images: Tensor) -> Tensor {

@@ -149,12 +149,8 @@ public struct VisionMamba: Backbone {
   public func intermediates(of images: Tensor) -> [Tensor] {
     let embedded = embedding(images).tokens
     let sums = [embedded] + layers.outputs(of: embedded)
-    let depth = layers.layers.count
-    let ends = (1...4).map { depth * $0 / 4 }.filter { $0 > 0 }
-    return ends.flatMap { (end: Int) -> [Tensor] in
-      let branch: Tensor = sums[end] - sums[end - 1]
-      return [branch, sums[end - 1]]
-    }
+    let ends: [Int] = (1...4).map { layers.layers.count * $0 / 4 }.filter { $0 > 0 }
+    return ends.flatMap { [sums[$0] - sums[$0 - 1], sums[$0 - 1]] }
   }
 
   public func callAsFunction(_ images: Tensor) -> Tensor {

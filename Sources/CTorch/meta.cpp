@@ -40,6 +40,8 @@ at::Tensor relu(const at::Tensor &input) { return at::empty_like(input); }
 
 at::Tensor roll(const at::Tensor &input, c10::SymIntArrayRef, at::IntArrayRef) { return at::empty_like(input); }
 
+at::Tensor flip(const at::Tensor &input, at::IntArrayRef) { return at::empty_like(input); }
+
 at::Tensor safe_softmax(const at::Tensor &input, int64_t, std::optional<at::ScalarType> dtype) {
   return at::empty_like(input, input.options().dtype(dtype.value_or(input.scalar_type())));
 }
@@ -52,5 +54,6 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("_adaptive_avg_pool2d", adaptive_avg_pool2d);
   library.impl("relu", relu);
   library.impl("roll", roll);
+  library.impl("flip", flip);
   library.impl("_safe_softmax", safe_softmax);
 }

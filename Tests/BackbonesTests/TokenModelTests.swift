@@ -106,9 +106,14 @@ import Torch
     shake(model.store)
     let logits = model.backbone(images(40, 33, batch: 4))
     (logits * Tensor.filled(logits.shape, key: "probe", dtype: .float64)).sum().backward()
+    // The state in which the last block's scan arrives at the token that is read has no past in one direction.
+    let withoutPast: [Network: String] = [
+      .vimFirstToken: "layers.2.mixer.A_log", .vimLastPosition: "layers.2.mixer.A_b_log",
+    ]
     for entry in model.store.entries {
       let gradient = try #require(entry.tensor.gradient, "\(entry.key)")
       expectFinite(gradient, entry.key)
+      if entry.key == withoutPast[network] { continue }
       #expect(gradient.abs().max().item() > 0, "\(entry.key)")
     }
   }
