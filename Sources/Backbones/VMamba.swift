@@ -12,8 +12,8 @@ public import Torch
 ///   normal distribution.
 /// - Note: the first generation cuts the image into whole patches, so up to three rows and columns at its lower and right
 ///   edge are not seen; the second generation sees all pixels.
-/// - Note: the published files of the first generation hold older keys (`ln_1`, `self_attention`, `patch_embed.proj`,
-///   `norm`, `head`), which the authors' code renames; the keys here are those that it renames them to.
+/// - Note: the authors' code renames older keys (`ln_1`, `self_attention`, `patch_embed.proj`, `norm`, `head`) when it
+///   loads a file of the first generation; the keys here are those that it renames them to.
 ///
 /// Letters: B batch, C width of a stage, D inner width of the mixer, K = 4 directions, N states, R rank of the time
 /// step, H, W positions.
