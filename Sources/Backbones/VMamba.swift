@@ -4,15 +4,16 @@ public import Torch
 
 /// VMamba: a hierarchical backbone whose mixer scans the feature map in four directions.
 ///
-/// Liu et al., "VMamba: Visual State Space Model" (2401.10166), sections 4 and 5, table 1, in both generations: the first
-/// ("Vanilla-VMamba", section 4.2) and the faster one that was published as VMamba (section 4.4). The authors' code
-/// (MzeroMiko/VMamba classification/models/vmamba.py at 2ed52ea) decides numbers; where it differs from the paper:
-/// - Note: the counts of multiply-adds on the authors' pages are up to 1 % larger than those of the layers they name.
+/// Liu et al., "VMamba: Visual State Space Model" (2401.10166), section 4, in both generations: the first ("Vanilla
+/// VMamba"), and the accelerated one that the name VMamba means since. The authors' code (MzeroMiko/VMamba
+/// classification/models/vmamba.py at 2ed52ea) decides numbers; where it differs from the paper or adds to it:
+/// - Note: the multiply-adds on the authors' pages are up to 2 % more than those of the layers that they name.
 /// - Note: convolutions start as PyTorch's do, uniform in ±1/√fan-in, biases too; linear layers start from a truncated
-///   normal distribution. The paper does not say.
+///   normal distribution.
 /// - Note: the first generation cuts the image into whole patches, so up to three rows and columns at its lower and right
 ///   edge are not seen; the second generation sees all pixels.
-/// - Note: both residual branches of a block draw their own drop path at the block's rate.
+/// - Note: the authors' code renames older keys (`ln_1`, `self_attention`, `patch_embed.proj`, `norm`, `head`) when it
+///   loads a file of the first generation; the keys here are those that it renames them to.
 ///
 /// Letters: B batch, C width of a stage, D inner width of the mixer, K = 4 directions, N states, R rank of the time
 /// step, H, W positions.
@@ -209,7 +210,7 @@ public struct VMamba: Backbone {
 
 /// A mixer and, in the second generation, a feed-forward layer, each behind a norm and beside a shortcut.
 ///
-/// Liu et al. (2401.10166), figure 3: the VSS block.
+/// Liu et al. (2401.10166), section 4: the VSS block.
 struct VMambaLayer: Layer {
   let norm1: LayerNorm2d
   let mixer: VMambaMixer
@@ -245,7 +246,7 @@ struct VMambaLayer: Layer {
 /// The mixer: a projection, a depthwise convolution, SiLU, the scan in four directions, a norm, a gate if there is one,
 /// and a projection.
 ///
-/// Liu et al. (2401.10166), figure 3. From `[B, C, H, W]` to `[B, C, H, W]`.
+/// Liu et al. (2401.10166), section 4. From `[B, C, H, W]` to `[B, C, H, W]`.
 struct VMambaMixer: Layer {
   let inner: Int
   let gate: VMamba.Mixer.Gate
