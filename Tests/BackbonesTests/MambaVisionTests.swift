@@ -9,7 +9,7 @@ import Torch
 private let operators = try? Fixture("mambavision", in: .module)
 
 @Suite struct MambaVisionTests {
-  private func configuration(headWidth: Int = 4) -> MambaVision.Configuration {
+  private func configuration(headWidth: Int = 8) -> MambaVision.Configuration {
     MambaVision.Configuration(depths: [2], widths: [16], stemWidth: 8, headWidth: headWidth)
   }
 
