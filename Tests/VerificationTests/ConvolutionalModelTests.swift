@@ -17,7 +17,8 @@ import Verification
     "convnext_small", "resnet50",
   ])
   func contract(_ name: String) throws {
-    let result = try ModelVerifier(ShippedReferences.read(name), path: name).checkContract()
+    // Keys, shapes and counts need no elements.
+    let result = try ModelVerifier(ShippedReferences.read(name), path: name, device: .meta).checkContract()
     expectPassed(result)
     #expect(result.checks == 2)
   }
