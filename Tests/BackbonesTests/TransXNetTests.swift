@@ -130,6 +130,19 @@ import Torch
     }
   }
 
+  /// The dynamic convolution's projection also sees the means that its bias is made of.
+  @Test(arguments: [false, true]) func aStepCountsTheDynamicConvolutionsBatchesTwice(
+    _ usesCheckpointing: Bool
+  ) {
+    let (store, model) = model(configuration())
+    store.mode.isTraining = true
+    store.mode.usesCheckpointing = usesCheckpointing
+    model(images(64, 64)).sum().backward()
+    for entry in store.entries where entry.key.hasSuffix("num_batches_tracked") {
+      #expect(entry.tensor.itemInt() == (entry.key.contains("local_unit") ? 2 : 1), "\(entry.key)")
+    }
+  }
+
   @Test func everyParameterLearns() throws {
     let (store, model) = model(configuration())
     store.mode.isTraining = true

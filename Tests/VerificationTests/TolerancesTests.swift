@@ -6,9 +6,9 @@ import Torch
 @testable import Verification
 
 @Suite struct TolerancesTests {
-  /// The shipped training run with another last loss in both precisions.
+  /// A shipped training run with another last loss in both precisions.
   private func train(_ last: Double, float32 drifted: Double) throws -> Reference.Train {
-    var members = try ShippedReferences.members("transxnet_t")
+    var members = try ShippedReferences.members("sparx_mamba_t")
     let cases = try #require(members["cases"] as? [[String: Any]])
     var item = try #require(cases.first { $0["kind"] as? String == "train" })
     for (key, value) in [("losses", last), ("losses_float32_reference", drifted)] {

@@ -36,7 +36,8 @@ extension CatalogEntry {
       .init(depth: 1, width: 32, heads: 1, reduction: 4), .init(depth: 2, width: 48, heads: 2, reduction: 2),
       .init(depth: 3, width: 96, heads: 4, reduction: 1), .init(depth: 1, width: 128, heads: 8, reduction: 1),
     ])
-    configuration.kernel = 5
+    configuration.kernel = 3
+    configuration.branchScale = 0.1
     return CatalogEntry(
       configuration: configuration, input: ModelInput(size: 64, cropFraction: 1), publication: nil)
   }
