@@ -79,7 +79,8 @@ private let operators = try? Fixture("mambavision", in: .module)
     Architecture.mambaVisionBase21K, .mambaVisionLarge21K, .mambaVisionLarge2At512, .mambaVisionLarge3At256,
     .mambaVisionLarge3At512,
   ]) func countsAreThePublished(_ architecture: Architecture) throws {
-    let reported = try #require(architecture.publication).reported
+    let reported = try #require(architecture.publication?.reported)
+    let printed = try #require(reported.multiplyAdds)
     let model = architecture.makeModel(device: .meta)
     #expect(abs(Double(model.store.parameterCount) / 1e6 - reported.parameters) < 0.1)
     let (height, width) = architecture.input.imageSize
@@ -92,6 +93,6 @@ private let operators = try? Fixture("mambavision", in: .module)
         * configuration.widths[stage.offset]
     }
     let multiplyAdds = Double(counted - attended) / 1e9
-    #expect(abs(multiplyAdds / reported.multiplyAdds - 1) < 3e-3, "\(multiplyAdds)")
+    #expect(abs(multiplyAdds / printed - 1) < 3e-3, "\(multiplyAdds)")
   }
 }
