@@ -14,6 +14,7 @@ public import Torch
 /// - Note: the stages of odd depth scan in one block more than they attend in.
 /// - Note: maps are padded with zeros to whole windows once a stage, and padded positions take part in the scans and the
 ///   attention. Windows are those of the configuration whatever the image size.
+/// - Note: the authors' counts of multiply-adds leave out the products of queries, keys and values.
 ///
 /// Letters: B batch, C width of a stage, D = C/2 channels of the scan, N states, R rank of the time step, T positions of
 /// a window, H, W positions.
