@@ -29,9 +29,9 @@ public struct Tolerances: Sendable {
     if isDouble { return 1e-7 }
     let reference = train.losses[step]
     var allowed = max(1e-4 * reference.magnitude, 10 * (train.float32Losses[step] - reference).magnitude)
-    // AdamW divides a tiny gradient by its own size, so fast runs drift apart once the images are memorised.
     // The exponentials of a softmax sum to about 1, so losses near 0 have no finer steps than its rounding.
     allowed = max(allowed, Double(Float.ulpOfOne))
+    // AdamW divides a tiny gradient by its own size, so fast runs drift apart once the images are memorised.
     if step >= 4 && train.optimizer.learningRate >= 1e-3 { allowed = max(allowed, 1e-2 * train.losses[0]) }
     return allowed / largest
   }
