@@ -37,7 +37,7 @@ public struct CatalogRow: Sendable, Encodable {
     cropFraction = preprocessing.cropFraction
     top1 = architecture.publication?.top1
     paper = architecture.publication?.paper
-    weights = architecture.publication?.weights
+    weights = architecture.publication?.weights?.url
   }
 
   /// What rows can be ordered by.

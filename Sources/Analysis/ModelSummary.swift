@@ -76,7 +76,7 @@ public struct ModelSummary: Sendable, Encodable {
     name = model.architecture.rawValue
     paper = publication?.paper
     top1 = publication?.top1
-    weights = publication?.weights
+    weights = publication?.weights?.url
     inputSize = [size.height, size.width]
     parameters = model.store.parameterCount
     parametersByKey = Self.byKey(model.store)
@@ -88,7 +88,7 @@ public struct ModelSummary: Sendable, Encodable {
     maps = model.backbone.featureInfo.map { info in
       Map(
         name: info.name, channels: info.channels, stride: info.stride,
-        size: [size.height, size.width].map { ($0 + info.stride - 1) / info.stride })
+        size: [size.height, size.width].map(info.positions))
     }
     stages = model.backbone.wiring.map { wiring in
       wiring.sources.map { Layer(isGanglion: $0 != nil, sees: ($0 ?? []).map(\.description)) }

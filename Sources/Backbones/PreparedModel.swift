@@ -44,6 +44,8 @@ private struct SlicedBackbone: Backbone {
     return featureInfo.indices.map { index in concatenate(maps.map { $0[index] }, along: 0) }
   }
 
+  func intermediates(of images: Tensor) -> [Tensor] { whole.intermediates(of: images) }
+
   func callAsFunction(_ images: Tensor) -> Tensor {
     let slices = slices(images)
     if slices.count <= 1 { return whole(images) }

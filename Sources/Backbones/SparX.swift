@@ -54,7 +54,7 @@ public struct SparX: Backbone {
   }
 
   /// Everything that defines the network but its head.
-  public struct Configuration: Hashable, Sendable {
+  public struct Configuration: BackboneConfiguration {
     /// The stages, from fine to coarse.
     public var stages: [Stage]
     /// How an image becomes the first map.
@@ -67,6 +67,24 @@ public struct SparX: Backbone {
     public var dropPath = 0.0
     /// The number of image channels.
     public var channels = 3
+
+    /// The layers of each stage.
+    public var depths: [Int] {
+      get { stages.map(\.depth) }
+      set { for index in stages.indices { stages[index].depth = newValue[index] } }
+    }
+    /// The channels of each stage.
+    public var widths: [Int] {
+      get { stages.map(\.width) }
+      set { for index in stages.indices { stages[index].width = newValue[index] } }
+    }
+    /// DMCA attends in four parts.
+    public var widthUnit: Int { 4 }
+
+    public func makeBackbone(_ scope: Scope, imageSize: (height: Int, width: Int), head: Head) -> any Backbone
+    {
+      SparX(scope, self, head: head)
+    }
 
     /// A network of these stages.
     public init(stages: [Stage], stem: Stem) {
@@ -317,12 +335,8 @@ struct Scan2DMixer: Layer {
   static func declareScan(_ scope: Scope, width: Int, expansion: Int, states: Int) -> Scan2D {
     let (K, D, N, R) = (4, expansion * width, states, (width + 15) / 16)
     return Scan2D(
-      projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
-      deltaWeight: scope.parameter(
-        "dt_projs_weight", [K, D, R], .uniform(bound: 1 / Double(R).squareRoot())),
-      deltaBias: scope.parameter("dt_projs_bias", [K, D], .inverseSoftplus(0.001...0.1)),
-      logA: scope.parameter("A_logs", [K * D, N], .logRange),
-      skip: scope.parameter("Ds", [K * D], .ones), isPrepared: scope.mode.isPrepared)
+      scope, projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
+      channels: D, rank: R, states: N)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor { project(norm(scan(conv(x)))) }

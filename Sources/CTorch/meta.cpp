@@ -36,7 +36,16 @@ at::Tensor adaptive_avg_pool2d(const at::Tensor &input, c10::SymIntArrayRef size
   return at::empty_symint(sizes, input.options());
 }
 
+at::Tensor relu(const at::Tensor &input) { return at::empty_like(input); }
+
 at::Tensor roll(const at::Tensor &input, c10::SymIntArrayRef, at::IntArrayRef) { return at::empty_like(input); }
+
+at::Tensor flip(const at::Tensor &input, at::IntArrayRef) { return at::empty_like(input); }
+at::Tensor index_select(const at::Tensor &input, int64_t dimension, const at::Tensor &indices) {
+  auto sizes = input.sym_sizes().vec();
+  sizes[static_cast<size_t>(dimension < 0 ? dimension + input.dim() : dimension)] = indices.sym_numel();
+  return at::empty_symint(sizes, input.options());
+}
 
 at::Tensor safe_softmax(const at::Tensor &input, int64_t, std::optional<at::ScalarType> dtype) {
   return at::empty_like(input, input.options().dtype(dtype.value_or(input.scalar_type())));
@@ -48,6 +57,9 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   library.impl("convolution", convolution);
   library.impl("native_batch_norm", native_batch_norm);
   library.impl("_adaptive_avg_pool2d", adaptive_avg_pool2d);
+  library.impl("relu", relu);
   library.impl("roll", roll);
+  library.impl("flip", flip);
+  library.impl("index_select", index_select);
   library.impl("_safe_softmax", safe_softmax);
 }

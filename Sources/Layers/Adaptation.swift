@@ -24,50 +24,6 @@ public enum Adaptation: Hashable, Sendable {
   case map
 }
 
-/// The tokens that a table of positions has vectors for.
-public struct PositionGrid: Hashable, Sendable {
-  /// The tokens that are no position of the grid, such as a class token.
-  public enum Extra: Hashable, Sendable {
-    /// None.
-    case none
-    /// That many before the grid's first.
-    case leading(Int)
-    /// One before position n/2 of n, as Vision Mamba (Zhu et al., 2401.09417) places its class token.
-    case middle
-  }
-
-  /// Rows of positions.
-  public let height: Int
-  /// Positions of a row.
-  public let width: Int
-  /// The other tokens.
-  public let extra: Extra
-
-  /// A grid of `height` by `width` positions and other tokens.
-  public init(height: Int, width: Int, extra: Extra = .none) {
-    self.height = height
-    self.width = width
-    self.extra = extra
-  }
-
-  /// The number of vectors.
-  public var tokenCount: Int { height * width + extraCount }
-
-  fileprivate var extraCount: Int {
-    switch extra {
-    case .none: 0
-    case .leading(let count): count
-    case .middle: 1
-    }
-  }
-
-  /// Where the extra vectors lie in a table with `positions` others.
-  fileprivate func extraRange(positions: Int) -> Range<Int> {
-    let start = extra == .middle ? positions / 2 : 0
-    return start..<(start + extraCount)
-  }
-}
-
 extension Adaptation {
   /// What a parameter of `shape` becomes when it is given a value of another shape.
   enum Outcome {
@@ -91,10 +47,12 @@ extension Adaptation {
       return shape.count == 4 && agrees(except: 1)
         ? .value(Self.channels(given.to(.float32), shape[1])) : .misfit
     case .positions(let grid):
-      guard last >= 1, agrees(except: last - 1), let value = grid.resized(given.to(.float32)) else {
-        return .misfit
-      }
-      return .value(value.reshape(shape))
+      guard last >= 1, agrees(except: last - 1), given.count == given.size(-2) * given.size(-1),
+        let side = squareRoot(given.size(-2) - grid.extraCount), side > 0
+      else { return .misfit }
+      let square = PositionGrid(height: side, width: side, extra: grid.extra)
+      let table = given.to(.float32).reshape(1, given.size(-2), given.size(-1))
+      return .value(square.resized(table, to: grid).reshape(shape))
     case .relativePositions(let height, let width):
       guard shape.count == 2, agrees(except: 0), let side = squareRoot(given.size(0)), side % 2 == 1 else {
         return .misfit
@@ -114,23 +72,6 @@ extension Adaptation {
     let C = given.size(1)
     let turns = concatenate(Array(repeating: given, count: (count + C - 1) / C), along: 1)
     return turns.narrow(1, from: 0, length: count) * (Double(C) / Double(count))
-  }
-}
-
-extension PositionGrid {
-  /// The table `[…, tokens, C]` on this grid; `nil` if the given one is no single square of positions.
-  fileprivate func resized(_ table: Tensor) -> Tensor? {
-    let (tokens, C) = (table.size(-2), table.size(-1))
-    guard table.count == tokens * C, let side = squareRoot(tokens - extraCount), side > 0 else { return nil }
-    let rows = table.reshape(tokens, C)
-    let given = extraRange(positions: side * side)
-    let positions = concatenate([rows[0..<given.lowerBound], rows[given.upperBound..<tokens]], along: 0)
-    let map = positions.transpose(0, 1).reshape(1, C, side, side)
-      .resized(height, width, .bicubic(antialias: true))
-    let vectors = map.reshape(C, -1).transpose(0, 1)  // [height · width, C]
-    let place = extraRange(positions: height * width).lowerBound
-    return concatenate(
-      [vectors[0..<place], rows[given], vectors[place..<(height * width)]], along: 0)
   }
 }
 

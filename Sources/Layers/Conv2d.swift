@@ -35,14 +35,15 @@ public struct Conv2d: Layer {
   ///   - bias: whether there is one.
   ///   - activation: what follows, if anything.
   ///   - initializer: how the weight starts.
+  ///   - biasInitializer: how the bias starts.
   public init(
     _ scope: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int? = nil,
     groups: Int = 1, bias: Bool = true, activation: Activation? = nil,
-    initializer: Initializer = .truncatedNormal(deviation: 0.02)
+    initializer: Initializer = .truncatedNormal(deviation: 0.02), biasInitializer: Initializer = .zeros
   ) {
     let parameters = ConvolutionParameters(
       scope, inputs, outputs, kernel: kernel, stride: stride, padding: padding, groups: groups, bias: bias,
-      initializer: initializer)
+      initializer: initializer, biasInitializer: biasInitializer)
     form =
       scope.mode.isPrepared
       ? .prepared(PreparedConvolution(parameters, activation)) : .plain(parameters, activation)

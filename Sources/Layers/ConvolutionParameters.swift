@@ -12,14 +12,15 @@ struct ConvolutionParameters {
 
   init(
     _ scope: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int? = nil,
-    groups: Int = 1, bias: Bool = true, initializer: Initializer = .truncatedNormal(deviation: 0.02)
+    groups: Int = 1, bias: Bool = true, initializer: Initializer = .truncatedNormal(deviation: 0.02),
+    biasInitializer: Initializer = .zeros
   ) {
     if inputs % groups != 0 || outputs % groups != 0 {
       fatalError(
         "Conv2d `\(scope.key)`: \(inputs) and \(outputs) channels do not divide into \(groups) groups")
     }
     weight = scope.parameter("weight", [outputs, inputs / groups, kernel, kernel], initializer)
-    self.bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
+    self.bias = bias ? scope.parameter("bias", [outputs], biasInitializer) : nil
     self.stride = stride
     self.padding = padding ?? kernel / 2
     self.groups = groups

@@ -13,21 +13,26 @@ public struct ConvNorm: Layer {
   /// Declares the parameters of both, whose published keys lie beside each other.
   ///
   /// - Parameters:
-  ///   - conv: where the convolution's weight goes; it has no bias, since the normalisation has one.
+  ///   - conv: where the convolution's parameters go.
   ///   - norm: where the normalisation's parameters go.
   ///   - inputs: channels in.
   ///   - outputs: channels out.
   ///   - kernel: the side of the window in pixels.
   ///   - stride: pixels between windows.
   ///   - groups: parts that channels are divided into.
+  ///   - bias: whether the convolution has one, besides the normalisation's.
+  ///   - epsilon: what the normalisation adds to the variance.
   ///   - activation: what follows, if anything.
+  ///   - initializer: how the convolution's weight starts.
   public init(
     conv: Scope, norm: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, groups: Int = 1,
-    activation: Activation? = nil
+    bias: Bool = false, epsilon: Double = 1e-5, activation: Activation? = nil,
+    initializer: Initializer = .truncatedNormal(deviation: 0.02)
   ) {
     let parameters = ConvolutionParameters(
-      conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: false)
-    let normalization = BatchNorm2d(norm, outputs)
+      conv, inputs, outputs, kernel: kernel, stride: stride, groups: groups, bias: bias,
+      initializer: initializer)
+    let normalization = BatchNorm2d(norm, outputs, epsilon: epsilon)
     form =
       conv.mode.isPrepared
       ? .prepared(PreparedConvolution(parameters.folding(normalization), activation))

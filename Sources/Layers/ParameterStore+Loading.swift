@@ -101,7 +101,7 @@ extension ParameterStore {
         misshaped.append((entry.key, entry.tensor.shape, tensor.shape))
       }
     }
-    let unexpected = tensors.keys.filter { self[$0] == nil }.sorted()
+    let unexpected = tensors.keys.filter { self[$0] == nil && !derivedKeys.contains($0) }.sorted()
     return (matched, missing, unexpected, misshaped)
   }
 

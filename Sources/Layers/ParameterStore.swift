@@ -47,6 +47,8 @@ public final class ParameterStore {
   /// The store that a prepared model's layers read.
   private let source: ParameterStore?
   private var indices: [String: Int] = [:]
+  /// Keys of published files that hold nothing of their own, by ``Scope/derives(_:)``.
+  private(set) var derivedKeys: Set<String> = []
 
   /// An empty store.
   ///
@@ -130,6 +132,8 @@ public final class ParameterStore {
     entries[index].adaptation = adaptation
   }
 
+  fileprivate func derive(_ key: String) { derivedKeys.insert(key) }
+
   func declare(
     _ path: [String], _ shape: [Int], _ initializer: Initializer, kind: Kind, dtype: DType?, decays: Bool
   ) -> Tensor {
@@ -200,6 +204,9 @@ public struct Scope {
   public func adapts(_ name: String, as adaptation: Adaptation) {
     store.adapt((path + [name]).joined(separator: "."), as: adaptation)
   }
+
+  /// Says that published files may hold a tensor `name` here that follows from the configuration; loading skips it.
+  public func derives(_ name: String) { store.derive((path + [name]).joined(separator: ".")) }
 
   /// Creates a trained table of positions `[1, tokens, C]` here, which is resized when a checkpoint has another grid.
   ///

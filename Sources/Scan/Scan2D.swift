@@ -6,7 +6,7 @@ public import Torch
 /// put back in place and summed. Liu et al., "VMamba" (2401.10166), section 4.3; K = 4 directions, N states, R the
 /// rank of the time step. The output is float32 whatever the input's type, float64 for float64.
 public struct Scan2D {
-  /// The projection to (time step, B, C) of each direction, `[K(R + 2N), D, 1]`.
+  /// The projection to (time step, B, C) of each direction, `[K(R + 2N), D, 1]` or `[K, R + 2N, D]`.
   public let projection: Tensor
   /// The expansion of the time step, `[K, D, R]`.
   public let deltaWeight: Tensor
@@ -22,7 +22,7 @@ public struct Scan2D {
   /// The operator of these parameters.
   ///
   /// - Parameters:
-  ///   - projection: `[K(R + 2N), D, 1]`.
+  ///   - projection: `[K(R + 2N), D, 1]` or `[K, R + 2N, D]`.
   ///   - deltaWeight: `[K, D, R]`.
   ///   - deltaBias: `[K, D]`.
   ///   - logA: `[KD, N]`.
@@ -38,7 +38,11 @@ public struct Scan2D {
     self.logA = logA
     self.skip = skip
     prepared =
-      isPrepared ? (PackedLinear(projection.squeeze(2), bias: nil), Self.decay(logA, projection.dtype)) : nil
+      isPrepared
+      ? (
+        PackedLinear(projection.reshape(-1, deltaWeight.size(1)), bias: nil),
+        Self.decay(logA, projection.dtype)
+      ) : nil
   }
 
   /// A, of its logarithm.
@@ -65,6 +69,7 @@ public struct Scan2D {
     let (B, D, H, W) = x.shape4
     let (K, _, R) = deltaWeight.shape3
     let N = logA.size(1)
+    let weight = projection.reshape(K * (R + 2 * N), D)
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
     let projections: Tensor
@@ -73,10 +78,10 @@ public struct Scan2D {
       projections = prepared.project(pixels).transpose(1, 2)  // [B, K(R + 2N), L]
     } else if x.isContiguous(.channelsLast) && !x.isContiguous() {
       let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
-      projections = pixels.linear(projection.squeeze(2)).transpose(1, 2)  // [B, K(R + 2N), L]
+      projections = pixels.linear(weight).transpose(1, 2)  // [B, K(R + 2N), L]
     } else {
       // One weight for each image, without a copy: a product of a matrix with a batch would transpose the map.
-      let weights = projection.squeeze(2).unsqueeze(0).expand([B, K * (R + 2 * N), D])
+      let weights = weight.unsqueeze(0).expand([B, K * (R + 2 * N), D])
       projections = weights.matmul(x.flatten(from: 2))  // [B, K(R + 2N), L]
     }
     return Tensor.scan2D(

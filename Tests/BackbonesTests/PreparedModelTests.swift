@@ -12,7 +12,10 @@ import Torch
     change: (inout SparX.Configuration) -> Void = { _ in }
   ) -> Model {
     var configuration = architecture.configuration
-    change(&configuration)
+    if var sparx = configuration as? SparX.Configuration {
+      change(&sparx)
+      configuration = sparx
+    }
     let model = architecture.makeModel(configuration, head: head, seed: 3, dtype: dtype)
     withoutGradients {
       for entry in model.store.entries where entry.tensor.dtype.isFloatingPoint && entry.tensor.rank == 1 {

@@ -81,7 +81,7 @@ private func text(_ wiring: Wiring) -> String {
     #expect(text(sample.connection.wiring(depth: sample.depth, hasInput: sample.hasInput)) == sample.expected)
   }
 
-  @Test func publishedWirings() {
+  @Test func publishedWirings() throws {
     let expected: [(Architecture, [String])] = [
       (.sparxMambaTiny, ["- -", "- input,0", "input - 1,0 - 3,0,2 - 5,0,2,4", "input 0"]),
       (
@@ -101,7 +101,8 @@ private func text(_ wiring: Wiring) -> String {
       ),
     ]
     for (architecture, stages) in expected {
-      let own = architecture.configuration.stages.enumerated().map { index, stage in
+      let configuration = try #require(architecture.configuration as? SparX.Configuration)
+      let own = configuration.stages.enumerated().map { index, stage in
         text(stage.connection.wiring(depth: stage.depth, hasInput: index > 0))
       }
       #expect(own == stages, "\(architecture.rawValue)")

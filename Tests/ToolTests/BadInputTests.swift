@@ -25,7 +25,7 @@ import Torch
     Row("predict good.png", "give either --checkpoint, or --model with --weights or --random-weights"),
     Row("predict --model sparx_mamba_micro good.png", "add --weights FILE or --random-weights"),
     Row(
-      "predict --model resnet50 --random-weights good.png", "--model must be one of sparx_mamba_t", "resnet50"
+      "predict --model vgg16 --random-weights good.png", "--model must be one of sparx_mamba_t", "vgg16"
     ),
     Row("predict $R --checkpoint run/best.safetensors good.png", "give either --checkpoint"),
     Row(
@@ -127,7 +127,7 @@ import Torch
       "has other classes than the model (missing: bright"),
     Row("evaluate --checkpoint text.safetensors", "text.safetensors: its header claims"),
     Row("inspect", "Missing expected argument '<model or file>'"),
-    Row("inspect resnet50", "'resnet50' is neither a file nor a model; the models are sparx_mamba_t"),
+    Row("inspect vgg16", "'vgg16' is neither a file nor a model; the models are sparx_mamba_t"),
     Row(
       "inspect text.safetensors",
       "text.safetensors: is neither a safetensors file nor one written by torch.save"),

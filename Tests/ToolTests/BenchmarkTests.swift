@@ -135,7 +135,7 @@ import Testing
 
   @Test(
     arguments: [
-      ([], "name a model"), (["resnet50"], "no model is called 'resnet50'"),
+      ([], "name a model"), (["vgg16"], "no model is called 'vgg16'"),
       (["sparx_mamba_micro", "--size", "31"], "--size expects height and width"),
       (["sparx_mamba_micro", "--size", "64x"], "--size expects height and width"),
       (["sparx_mamba_micro", "--size", "64,"], "--size expects values"),

@@ -9,8 +9,9 @@ import Torch
 @Suite struct WiringDiagramTests {
   private let aggregator = Aggregator.dynamicChannels(.init(reduction: 1))
 
-  @Test func theThirdStageOfTheTinyModel() {
-    let connection = Architecture.sparxMambaTiny.configuration.stages[2].connection
+  @Test func theThirdStageOfTheTinyModel() throws {
+    let configuration = try #require(Architecture.sparxMambaTiny.configuration as? SparX.Configuration)
+    let connection = configuration.stages[2].connection
     #expect(
       WiringDiagram(connection.wiring(depth: 7, hasInput: true)).lines == [
         "input  ○",
@@ -117,6 +118,15 @@ import Torch
     #expect(summary.text.contains("96x64 pixels"))
   }
 
+  /// ConvNeXt drops the pixels that fill no patch; the others give them a position.
+  @Test(arguments: [Architecture.convNeXtMicro, .mambaOutMicro, .resNetMicro])
+  func mapsHaveTheirTrueSizes(architecture: Architecture) {
+    let summary = ModelSummary(architecture, size: (99, 70))
+    let features = architecture.makeModel(device: .meta).backbone
+      .features(of: .zeros([1, 3, 99, 70], device: .meta))
+    #expect(summary.maps.map { [1, $0.channels] + $0.size } == features.map(\.shape))
+  }
+
   @Test func aCheckpointByItsHeader() throws {
     try inScratchFolder { folder in
       let url = folder.appending(path: "a.safetensors")
@@ -177,9 +187,9 @@ import Torch
   }
 
   @Test func unknownSubjectsListTheModels() throws {
-    let result = try Tool.run("inspect", "resnet50")
+    let result = try Tool.run("inspect", "vgg16")
     #expect(result.status != 0)
-    #expect(result.errors.contains("'resnet50' is neither a file nor a model; the models are sparx_mamba_t"))
+    #expect(result.errors.contains("'vgg16' is neither a file nor a model; the models are sparx_mamba_t"))
     #expect(result.output.isEmpty)
   }
 
@@ -190,7 +200,7 @@ import Torch
   }
 
   @Test func theCatalogByPattern() throws {
-    let result = try Tool.run("models", "*micro", "--json")
+    let result = try Tool.run("models", "sparx*micro", "--json")
     #expect(result.status == 0, "\(result.errors)")
     let rows = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [[String: Any]]
     #expect(rows?.map { $0["name"] as? String } == ["sparx_mamba_micro"])

@@ -129,7 +129,7 @@ import Testing
     BadInput("or --random-weights", "predict", "--model", "sparx_mamba_t", "@/data/val/dark/0.png"),
     BadInput("either --checkpoint", "predict", "@/data/val/dark/0.png"),
     BadInput(
-      "--model must be one of", "predict", "--model", "resnet50", "--random-weights",
+      "--model must be one of", "predict", "--model", "vgg16", "--random-weights",
       "@/data/val/dark/0.png"),
     BadInput(
       "expected pictures in the folder, got none", "predict", "--model", "sparx_mamba_micro",

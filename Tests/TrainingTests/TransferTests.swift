@@ -227,7 +227,7 @@ private func bytes(_ model: Backbones.Model) -> [String: [UInt8]] {
   @Test(arguments: Architecture.allCases) func everyArchitectureAdaptsItsImagesAndItsHead(
     _ architecture: Architecture
   ) {
-    let store = architecture.makeModel(head: .classifier(classes: 7), channels: 2).store
+    let store = architecture.makeModel(head: .classifier(classes: 7), channels: 2, device: .meta).store
     let images = store.entries.filter { $0.adaptation == .imageChannels }
     #expect(images.map { $0.tensor.size(1) } == [2])
     let heads = store.entries.filter { $0.adaptation == .classes }

@@ -12,7 +12,9 @@ import Verification
   }
 
   /// Keys, shapes, kinds, parameters and multiply-adds of every published variant.
-  @Test(arguments: ["sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_b"]) func contract(_ name: String) throws {
+  @Test(arguments: [
+    "sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_b", "transxnet_t", "transxnet_s", "transxnet_b",
+  ]) func contract(_ name: String) throws {
     let result = try ModelVerifier(ShippedReferences.read(name), path: name).checkContract()
     expectPassed(result)
     #expect(result.checks == 2)
@@ -35,7 +37,15 @@ import Verification
     expectPassed(verifier.run(item))
   }
 
+  @Test(arguments: ["eval_192x256", "grad_64_batch2", "dense_160x224"])
+  func transXNetInSinglePrecision(_ id: String) throws {
+    let verifier = try ModelVerifier(ShippedReferences.read("transxnet_t"), path: "transxnet_t.json")
+    let item = try #require(verifier.reference.cases.first { $0.id == id })
+    expectPassed(verifier.run(item))
+  }
+
   @Test func everyCaseIsTested() throws {
     #expect(try ShippedReferences.read("sparx_mamba_t").cases.count == 7)
+    #expect(try ShippedReferences.read("transxnet_t").cases.count == 3)
   }
 }

@@ -145,9 +145,9 @@ struct BrokenFile: Sendable, CustomTestStringConvertible {
 
   @Test func shippedReferencesName() throws {
     let found = try ReferenceFiles.find([ShippedReferences.folder.path(percentEncoded: false)])
-    #expect(
-      try found.map { try Reference(contentsOf: $0).name } == [
-        "sparx_mamba_b", "sparx_mamba_s", "sparx_mamba_t",
-      ])
+    #expect(!found.isEmpty)
+    for url in found {
+      #expect(try Reference(contentsOf: url).name == url.deletingPathExtension().lastPathComponent)
+    }
   }
 }

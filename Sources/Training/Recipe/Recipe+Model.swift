@@ -24,13 +24,11 @@ extension Recipe {
     }
     var configuration = architecture.configuration
     if let dropPath = model.dropPath { configuration.dropPath = dropPath }
-    for index in configuration.stages.indices {
-      if let depths = model.depths { configuration.stages[index].depth = depths[index] }
-      if let widths = model.widths { configuration.stages[index].width = widths[index] }
-    }
+    if let depths = model.depths { configuration.depths = depths }
+    if let widths = model.widths { configuration.widths = widths }
     let built = architecture.makeModel(
-      configuration, head: .classifier(classes: classes), channels: model.channels, seed: seed, device: device
-    )
+      configuration, imageSize: (data.imageSize, data.imageSize), head: .classifier(classes: classes),
+      channels: model.channels, seed: seed, device: device)
     built.store.mode.usesCheckpointing = model.checkpointing
     return built
   }

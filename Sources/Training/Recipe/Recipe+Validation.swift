@@ -90,18 +90,17 @@ extension Recipe {
   }
 
   private func validateStages(_ check: (Bool, String, String, Any) throws -> Void) throws {
-    let stages = 4
+    guard let configuration = Architecture(rawValue: model.name)?.configuration else { return }
+    let (stages, unit) = (configuration.depths.count, configuration.widthUnit)
     if let depths = model.depths {
       try check(
         depths.count == stages && depths.allSatisfy((1...1000).contains), "model.depths",
         "\(stages) whole numbers from 1 to 1000", depths)
     }
     if let widths = model.widths {
-      // DMCA attends in four parts.
       try check(
-        widths.count == stages && widths.allSatisfy { (4...8192).contains($0) && $0 % 4 == 0 },
-        "model.widths",
-        "\(stages) multiples of 4 up to 8192", widths)
+        widths.count == stages && widths.allSatisfy { (unit...8192).contains($0) && $0 % unit == 0 },
+        "model.widths", "\(stages) multiples of \(unit) up to 8192", widths)
     }
   }
 }

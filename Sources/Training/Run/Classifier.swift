@@ -137,8 +137,13 @@ public struct PictureResult: Sendable {
 extension InputPreparation {
   /// How the authors prepare pictures for a model of the catalog.
   public init(_ input: ModelInput) {
+    let filter: ResizeFilter =
+      switch input.interpolation {
+      case .bilinear: .bilinear
+      case .bicubic: .bicubic
+      }
     self.init(
-      imageSize: input.size, cropFraction: input.cropFraction, interpolation: .bicubic,
+      imageSize: input.size, cropFraction: input.cropFraction, interpolation: filter,
       mean: input.mean.map(Float.init), deviation: input.deviation.map(Float.init))
   }
 }

@@ -1,0 +1,49 @@
+/// Vision Mamba, Zhu et al. (2401.09417): the models that its authors publish, the variants that its tables compare Vim-Ti
+/// with, and a small one of ours.
+extension CatalogEntry {
+  static var visionMambaTiny: CatalogEntry {
+    visionMamba(width: 192, weights: "Vim-tiny-midclstok", top1: 76.1, parameters: 7)
+  }
+
+  static var visionMambaSmall: CatalogEntry {
+    visionMamba(width: 384, dropPath: 0.05, weights: "Vim-small-midclstok", top1: 80.5, parameters: 26)
+  }
+
+  // The authors publish no recipe of Vim-B, so no drop path is known.
+  static var visionMambaBase: CatalogEntry {
+    visionMamba(width: 768, weights: "Vim-base-midclstok", top1: 81.9, parameters: 98)
+  }
+
+  static func visionMambaTiny(
+    scanning directions: VisionMamba.Directions = .averaged,
+    reading readout: VisionMamba.Readout = .middleToken
+  ) -> CatalogEntry {
+    var configuration = VisionMamba.Configuration(width: 192)
+    configuration.directions = directions
+    configuration.readout = readout
+    return CatalogEntry(
+      configuration: configuration, input: ModelInput(),
+      publication: Publication(paper: "2401.09417", weights: nil, top1: nil, reported: nil))
+  }
+
+  static var visionMambaMicro: CatalogEntry {
+    var configuration = VisionMamba.Configuration(depth: 8, width: 96)
+    configuration.patch = 8
+    configuration.stride = 8
+    return CatalogEntry(
+      configuration: configuration, input: ModelInput(size: 64, cropFraction: 1), publication: nil)
+  }
+
+  private static func visionMamba(
+    width: Int, dropPath: Double = 0, weights: String, top1: Double, parameters: Double
+  ) -> CatalogEntry {
+    var configuration = VisionMamba.Configuration(width: width)
+    configuration.dropPath = dropPath
+    return CatalogEntry(
+      configuration: configuration, input: ModelInput(),
+      publication: Publication(
+        paper: "2401.09417",
+        weights: PublishedWeights("https://huggingface.co/hustvl/" + weights, license: .apache2), top1: top1,
+        reported: ReportedCounts(parameters: parameters, multiplyAdds: nil)))
+  }
+}
