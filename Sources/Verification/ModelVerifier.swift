@@ -294,10 +294,15 @@ extension ModelVerifier {
 
   private func runTraining(_ train: Reference.Train, _ item: Reference.Case, _ tally: inout Tally) {
     let overrides = Dictionary(uniqueKeysWithValues: train.overrides.map { ($0.key, $0) })
-    // Tables of positions are made for the images that the model is trained on.
-    let model = makeModel(
-      .classifier(classes: train.classes), imageSize: (item.input.shape[2], item.input.shape[3]))
-    fill(model.store, item, reference.state.map { overrides[$0.key] ?? $0 })
+    let entries = reference.state.map { overrides[$0.key] ?? $0 }
+    let usual = makeModel(.classifier(classes: train.classes))
+    // Some references train with tables of positions made for the case's images, others resize the usual ones.
+    let model =
+      entries.allSatisfy { usual.store[$0.key]?.tensor.shape == $0.shape }
+      ? usual
+      : makeModel(
+        .classifier(classes: train.classes), imageSize: (item.input.shape[2], item.input.shape[3]))
+    fill(model.store, item, entries)
     let (images, labels) = (images(item), Tensor(train.labels).to(device: device))
     let parameters = model.store.parameters
     let optimizer = AdamW(
