@@ -31,7 +31,7 @@ demo: build
 test: setup lint examples
 	@swift build --build-tests $(release)
 	@Scripts/docs
-	@OMP_WAIT_POLICY=passive swift test --skip-build $(release)
+	@Scripts/tests $(release)
 
 # A build of its own, as any user's: another root in .build would remove what this package alone depends on.
 examples: setup

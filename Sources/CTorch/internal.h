@@ -35,9 +35,14 @@ std::string &last_error();
 // Runs a task's ranges on LibTorch's own threads (a cscan_parallel_fn).
 void parallel(int64_t count, void (*task)(void *context, int64_t begin, int64_t end), void *context);
 
+// LibTorch counts threads for each of its callers apart, but the setting is one for the process: sums that are split
+// over threads must not round differently because a task went on elsewhere.
+void follow_thread_count();
+
 template <class Body>
 inline auto guard(Body body, decltype(body()) failure) -> decltype(body()) {
   try {
+    follow_thread_count();
     return body();
   } catch (const c10::Error &error) {
     last_error() = error.what_without_backtrace();

@@ -7,6 +7,7 @@
 #include <ATen/ops/full.h>
 #include <torch/headeronly/version.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -14,6 +15,18 @@
 
 #include "internal.h"
 using namespace ctorch;
+
+namespace {
+std::atomic<int32_t> wanted_threads{0};  // 0: LibTorch's own choice
+}
+
+void ctorch::follow_thread_count() {
+  static thread_local int32_t followed = 0;
+  const int32_t wanted = wanted_threads.load(std::memory_order_relaxed);
+  if (wanted == followed) return;
+  at::set_num_threads(wanted);
+  followed = wanted;
+}
 
 extern "C" {
 void ct_release(ct_tensor handle) {
@@ -101,9 +114,12 @@ const char *ct_cpu_capability(void) {
   static const std::string capability = at::get_cpu_capability();
   return capability.c_str();
 }
-int32_t ct_threads(void) { return at::get_num_threads(); }
+int32_t ct_threads(void) { return guard([&] { return at::get_num_threads(); }, 1); }
 void ct_set_threads(int32_t count) {
-  guard_status([&] { at::set_num_threads(count); });
+  guard_status([&] {
+    at::set_num_threads(count);  // refuses less than 1
+    wanted_threads = count;
+  });
 }
 bool ct_deterministic(void) { return at::globalContext().deterministicAlgorithms(); }
 void ct_set_deterministic(bool value) {

@@ -86,7 +86,9 @@ public enum Engine {
     set { ct_set_deterministic(newValue) }
   }
 
-  /// Threads that operators on the CPU use.
+  /// Threads that operators on the CPU use, whatever thread calls them.
+  ///
+  /// One setting for the whole process.
   public static var threadCount: Int {
     get { Int(ct_threads()) }
     set { ct_set_threads(Int32(newValue)) }

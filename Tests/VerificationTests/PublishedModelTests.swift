@@ -4,6 +4,7 @@ import Testing
 import Torch
 import Verification
 
+/// Fast training runs only in double precision: in single precision they amplify how each processor rounds.
 @Suite(.serialized) struct PublishedModelTests {
   private func expectPassed(_ result: CaseResult, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(
@@ -21,7 +22,7 @@ import Verification
   }
 
   @Test(arguments: [
-    "eval_224", "eval_192x256", "grad_224", "grad_64_batch2", "train_64", "train_64_lr1e-5", "dense_160x224",
+    "eval_224", "eval_192x256", "grad_224", "grad_64_batch2", "train_64_lr1e-5", "dense_160x224",
   ])
   func tinyInSinglePrecision(_ id: String) throws {
     let verifier = try ModelVerifier(ShippedReferences.read("sparx_mamba_t"), path: "sparx_mamba_t.json")
@@ -29,7 +30,7 @@ import Verification
     expectPassed(verifier.run(item))
   }
 
-  @Test(arguments: ["eval_192x256", "grad_64_batch2", "dense_160x224"])
+  @Test(arguments: ["eval_192x256", "grad_64_batch2", "train_64", "dense_160x224"])
   func tinyInDoublePrecision(_ id: String) throws {
     let verifier = try ModelVerifier(
       ShippedReferences.read("sparx_mamba_t"), path: "sparx_mamba_t.json", dtype: .float64)
@@ -37,9 +38,13 @@ import Verification
     expectPassed(verifier.run(item))
   }
 
-  @Test(arguments: ["eval_192x256", "grad_64_batch2", "dense_160x224", "train_64"])
-  func transXNetInSinglePrecision(_ id: String) throws {
-    let verifier = try ModelVerifier(ShippedReferences.read("transxnet_t"), path: "transxnet_t.json")
+  @Test(arguments: [
+    ("eval_192x256", DType.float32), ("grad_64_batch2", .float32), ("dense_160x224", .float32),
+    ("train_64", .float64),
+  ])
+  func transXNet(_ id: String, _ dtype: DType) throws {
+    let verifier = try ModelVerifier(
+      ShippedReferences.read("transxnet_t"), path: "transxnet_t.json", dtype: dtype)
     let item = try #require(verifier.reference.cases.first { $0.id == id })
     expectPassed(verifier.run(item))
   }
