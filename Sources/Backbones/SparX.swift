@@ -61,6 +61,8 @@ public struct SparX: Backbone {
     public var stem: Stem
     /// What mixes positions.
     public var mixer = Mixer.scan2D()
+    /// Whether each layer begins with a residual depthwise 3x3 convolution that tells positions apart (DPE).
+    public var hasPositionEncoding = true
     /// The feed-forward layer's hidden width as a multiple of the stage's.
     public var expansion = 4
     /// The drop-path rate of the last layer; it rises linearly from 0.
@@ -245,7 +247,7 @@ public struct SparX: Backbone {
 ///
 /// Lou, Fu & Yu (2409.09649), section 3.1: "DPE → VSS block" or "DPE → DMCA → VSS block".
 struct SparXLayer: ConnectedLayer {
-  let position: ResidualDepthwiseConv
+  let position: ResidualDepthwiseConv?
   let norm1: GroupNorm
   let entry: SparXEntry
   let mixer: any Layer
@@ -259,7 +261,9 @@ struct SparXLayer: ConnectedLayer {
     dropPath: Double
   ) {
     let width = stage.width
-    position = ResidualDepthwiseConv(scope["pos_embed"], width, kernel: 3)
+    position =
+      configuration.hasPositionEncoding
+      ? ResidualDepthwiseConv(scope["pos_embed"], width, kernel: 3) : nil
     norm1 = GroupNorm(scope["norm"], width)
     let operation = scope["op"]
     switch configuration.mixer {
