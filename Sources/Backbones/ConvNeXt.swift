@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// ConvNeXt: a convolutional network in four stages with the proportions of a Transformer.
 ///
@@ -11,7 +11,7 @@ public import Torch
 /// - Note: norms have an epsilon of 1e-6; the last one follows the mean over positions.
 ///
 /// Letters: B batch, C width of a stage, H, W positions.
-public struct ConvNeXt: Backbone {
+public struct ConvNeXt: HierarchicalBackbone {
   /// Everything that defines the network but its head.
   public struct Configuration: BackboneConfiguration {
     /// The layers of each stage.
@@ -48,10 +48,8 @@ public struct ConvNeXt: Backbone {
 
   /// One entry for each stage.
   public let featureInfo: [FeatureInfo]
-  let stem: Conv2d
-  let stemNorm: LayerNorm2d
-  let downsamples: [ConvNeXtDownsample?]
-  let stages: [Chain<ConvNeXtBlock>]
+  let stem: ConvNeXtStem
+  let stages: [ConvNeXtStage]
   let outputNorms: [LayerNorm2d]
   let classifier: ConvNeXtClassifier?
 
@@ -67,23 +65,17 @@ public struct ConvNeXt: Backbone {
       fatalError("ConvNeXt: expected as many depths as widths, got \(depths) and \(widths)")
     }
     featureInfo = FeatureInfo.pyramid(widths, remainder: .dropped)
-    stem = Conv2d(scope["stem.0"], configuration.channels, first, kernel: 4, stride: 4, padding: 0)
-    scope["stem.0"].adapts("weight", as: .imageChannels)
-    stemNorm = LayerNorm2d(scope["stem.1"], first, epsilon: 1e-6)
+    stem = ConvNeXtStem(scope["stem"], configuration.channels, first)
     let rates = configuration.dropPathRates
-    var downsamples: [ConvNeXtDownsample?] = []
-    var stages: [Chain<ConvNeXtBlock>] = []
-    for (index, width) in widths.enumerated() {
+    stages = widths.enumerated().map { index, width in
       let place = scope["stages"][index]
-      downsamples.append(
-        index > 0 ? ConvNeXtDownsample(place["downsample"], widths[index - 1], width) : nil)
-      stages.append(
-        Chain(place["blocks"], depth: depths[index]) { scope, layer in
+      return ConvNeXtStage(
+        downsample: index > 0
+          ? ConvNeXtDownsample(place["downsample"], widths[index - 1], width) : nil,
+        blocks: Chain(place["blocks"], depth: depths[index]) { scope, layer in
           ConvNeXtBlock(scope, width, configuration, dropPath: rates[index][layer])
         })
     }
-    self.downsamples = downsamples
-    self.stages = stages
     switch head {
     case .none:
       outputNorms = []
@@ -99,31 +91,28 @@ public struct ConvNeXt: Backbone {
       classifier = nil
     }
   }
+}
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
+/// Patches of 4x4 pixels, each projected and normalised.
+struct ConvNeXtStem: Layer {
+  let conv: Conv2d
+  let norm: LayerNorm2d
+
+  init(_ scope: Scope, _ channels: Int, _ width: Int) {
+    conv = Conv2d(scope[0], channels, width, kernel: 4, stride: 4, padding: 0)
+    scope[0].adapts("weight", as: .imageChannels)
+    norm = LayerNorm2d(scope[1], width, epsilon: 1e-6)
   }
 
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let last = features(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
+  func callAsFunction(_ images: Tensor) -> Tensor { norm(conv(images)) }
+}
 
-  private func maps(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32,
-      "ConvNeXt: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first"
-    )
-    var x = OperationCounter.region("stem") { stemNorm(stem(images)) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") { x = stage(downsamples[index](x)) }
-      maps.append(x)
-    }
-    return maps
-  }
+/// What halves the map, but for the first stage, and the blocks.
+struct ConvNeXtStage: Layer {
+  let downsample: ConvNeXtDownsample?
+  let blocks: Chain<ConvNeXtBlock>
+
+  func callAsFunction(_ x: Tensor) -> Tensor { blocks(downsample(x)) }
 }
 
 /// A depthwise convolution, a norm, two linear layers and a shortcut.

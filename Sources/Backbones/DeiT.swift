@@ -80,15 +80,15 @@ public struct DeiT: Backbone {
       scope, channels: configuration.channels, width: width, patch: configuration.patch, imageSize: imageSize,
       extra: .leading(1),
       initializer: .fanInUniform(configuration.channels * configuration.patch * configuration.patch))
+    let rates = configuration.dropPathRates[0]
     blocks = Chain(scope["blocks"], depth: configuration.depth) { scope, index in
-      DeiTBlock(
-        scope, configuration,
-        dropPath: configuration.dropPath * Double(index) / Double(max(1, configuration.depth - 1)))
+      DeiTBlock(scope, configuration, dropPath: rates[index])
     }
     norm = LayerNorm(scope["norm"], width, epsilon: 1e-6)
     switch head {
     case .none, .dense: classifier = nil
-    case .classifier(let classes): classifier = .classifier(scope["head"], width, classes: classes)
+    case .classifier(let classes):
+      classifier = .classifier(scope["head"], width, classes: classes)
     }
   }
 

@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// MambaOut: gated convolutions in four stages, which is Mamba's block without its state-space model.
 ///
@@ -11,7 +11,7 @@ public import Torch
 /// - Note: the authors publish no code for dense prediction; the extra norms here are ConvNeXt's.
 ///
 /// Letters: B batch, C width of a stage, D inner width of a block, K convolved channels, H, W positions.
-public struct MambaOut: Backbone {
+public struct MambaOut: HierarchicalBackbone {
   /// Everything that defines the network but its head.
   public struct Configuration: BackboneConfiguration {
     /// The layers of each stage.
@@ -47,8 +47,7 @@ public struct MambaOut: Backbone {
   /// One entry for each stage.
   public let featureInfo: [FeatureInfo]
   let stem: MambaOutStem
-  let downsamples: [MambaOutDownsample]
-  let stages: [Chain<GatedConvolution>]
+  let stages: [MambaOutStage]
   let outputNorms: [LayerNorm2d]
   let classifier: MambaOutClassifier?
 
@@ -66,14 +65,17 @@ public struct MambaOut: Backbone {
     featureInfo = FeatureInfo.pyramid(widths)
     let downsample = scope["downsample_layers"]
     stem = MambaOutStem(downsample[0], configuration.channels, first)
-    downsamples = (1..<widths.count).map {
-      MambaOutDownsample(downsample[$0], widths[$0 - 1], widths[$0])
+    let downsamples = widths.indices.map { stage in
+      stage > 0
+        ? MambaOutDownsample(downsample[stage], widths[stage - 1], widths[stage]) : nil
     }
     let rates = configuration.dropPathRates
     stages = depths.indices.map { stage in
-      Chain(scope["stages"][stage], depth: depths[stage]) { scope, layer in
-        GatedConvolution(scope, widths[stage], configuration, dropPath: rates[stage][layer])
-      }
+      MambaOutStage(
+        downsample: downsamples[stage],
+        blocks: Chain(scope["stages"][stage], depth: depths[stage]) { scope, layer in
+          GatedConvolution(scope, widths[stage], configuration, dropPath: rates[stage][layer])
+        })
     }
     switch head {
     case .none:
@@ -89,34 +91,14 @@ public struct MambaOut: Backbone {
       classifier = nil
     }
   }
+}
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-  }
+/// What halves the map, but for the first stage, and the blocks.
+struct MambaOutStage: Layer {
+  let downsample: MambaOutDownsample?
+  let blocks: Chain<GatedConvolution>
 
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let last = features(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  private func maps(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32,
-      "MambaOut: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first"
-    )
-    var x = OperationCounter.region("stem") { stem(images) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        if index > 0 { x = downsamples[index - 1](x) }
-        x = stage(x)
-      }
-      maps.append(x)
-    }
-    return maps
-  }
+  func callAsFunction(_ x: Tensor) -> Tensor { blocks(downsample(x)) }
 }
 
 /// A norm, a convolution beside a gate, and a shortcut: the Gated CNN block.

@@ -1,6 +1,6 @@
 public import Layers
 import Scan
-public import Torch
+import Torch
 
 /// MambaVision: stages of convolutions, then stages whose first half scans and whose second half attends, in windows.
 ///
@@ -18,7 +18,7 @@ public import Torch
 ///
 /// Letters: B batch, C width of a stage, D = C/2 channels of the scan, N states, R rank of the time step, T positions of
 /// a window, H, W positions.
-public struct MambaVision: Backbone {
+public struct MambaVision: HierarchicalBackbone {
   /// Everything that defines the network but its head.
   public struct Configuration: BackboneConfiguration {
     /// The blocks of each stage.
@@ -82,28 +82,24 @@ public struct MambaVision: Backbone {
         "MambaVision: expected a depth, a width and a window for each stage, got \(depths), \(widths) and \(configuration.windows)"
       )
     }
-    featureInfo = widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
-    }
+    featureInfo = FeatureInfo.pyramid(widths)
     stem = Self.makeStem(scope["patch_embed.conv_down"], configuration, width: first)
-    let depth = depths.reduce(0, +)
+    let rates = configuration.dropPathRates
     var stages: [MambaVisionStage] = []
     var downsamples: [Conv2d?] = []
     for (index, width) in widths.enumerated() {
       let place = scope["levels"][index]
-      let before = depths[..<index].reduce(0, +)
-      let rates = (before..<before + depths[index]).map {
-        configuration.dropPath * Double($0) / Double(max(1, depth - 1))
-      }
       stages.append(
         MambaVisionStage(
-          place["blocks"], configuration, width: width, window: configuration.windows[index], dropPaths: rates
+          place["blocks"], configuration, width: width, window: configuration.windows[index],
+          dropPaths: rates[index]
         ))
       downsamples.append(
         index + 1 < widths.count
           ? Conv2d(
-            place["downsample.reduction.0"], width, widths[index + 1], kernel: 3, stride: 2, bias: false,
-            initializer: .fanInUniform(9 * width)) : nil)
+            place["downsample.reduction.0"], width, widths[index + 1], kernel: 3,
+            stride: 2,
+            bias: false, initializer: .fanInUniform(9 * width)) : nil)
     }
     self.stages = stages
     self.downsamples = downsamples
@@ -133,29 +129,7 @@ public struct MambaVision: Backbone {
     return [first, conv(3, configuration.stemWidth, width)]
   }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-  }
-
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let classifier else { return features(of: images).last ?? images }
-    guard let last = maps(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  private func maps(of images: Tensor) -> [Tensor] {
-    var x = OperationCounter.region("stem") { stem.reduce(images) { $1($0) } }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
 }
 
 /// The blocks of a stage, from `[B, C, H, W]` to the same.

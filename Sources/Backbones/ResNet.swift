@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// ResNet: bottleneck blocks with shortcuts in four stages.
 ///
@@ -13,7 +13,7 @@ public import Torch
 /// Dense prediction uses the maps as they are, so its head declares nothing.
 ///
 /// Letters: B batch, C width of a stage, H, W positions.
-public struct ResNet: Backbone {
+public struct ResNet: HierarchicalBackbone {
   /// Everything that defines the network but its head.
   public struct Configuration: BackboneConfiguration {
     /// The layers of each stage.
@@ -42,7 +42,7 @@ public struct ResNet: Backbone {
 
   /// One entry for each stage.
   public let featureInfo: [FeatureInfo]
-  let stem: ConvNorm
+  let stem: ResNetStem
   let stages: [Chain<Bottleneck>]
   let classifier: ResNetClassifier?
 
@@ -58,9 +58,10 @@ public struct ResNet: Backbone {
       fatalError("ResNet: expected as many depths as widths, got \(depths) and \(widths)")
     }
     featureInfo = FeatureInfo.pyramid(widths)
-    stem = .started(
-      conv: scope["conv1"], norm: scope["bn1"], configuration.channels, first / 4, kernel: 7, stride: 2,
-      activation: .relu)
+    stem = ResNetStem(
+      conv: .started(
+        conv: scope["conv1"], norm: scope["bn1"], configuration.channels, first / 4, kernel: 7, stride: 2,
+        activation: .relu))
     scope["conv1"].adapts("weight", as: .imageChannels)
     let rates = configuration.dropPathRates
     stages = depths.indices.map { stage in
@@ -73,28 +74,21 @@ public struct ResNet: Backbone {
     }
     switch head {
     case .none, .dense: classifier = nil
-    case .classifier(let classes): classifier = ResNetClassifier(scope["fc"], last, classes: classes)
+    case .classifier(let classes):
+      classifier = ResNetClassifier(scope["fc"], last, classes: classes)
     }
   }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32, "ResNet: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first"
-    )
-    var x = OperationCounter.region("stem") { stem(images).maxPool2d(kernel: 3, stride: 2, padding: 1) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") { x = stage(x) }
-      maps.append(x)
-    }
-    return maps
-  }
+  var outputNorms: [LayerNorm2d] { [] }
+}
 
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let last = features(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
+/// A strided convolution and the largest of 3x3 positions, from an image to a map at a quarter of its size.
+///
+/// He et al. (1512.03385), table 1: conv1 and the pooling before conv2.
+struct ResNetStem: Layer {
+  let conv: ConvNorm
+
+  func callAsFunction(_ images: Tensor) -> Tensor { conv(images).maxPool2d(kernel: 3, stride: 2, padding: 1) }
 }
 
 /// A 1x1, a 3x3 and a 1x1 convolution at a quarter of the width, and a shortcut, which is projected where sizes differ.

@@ -1,6 +1,6 @@
 public import Layers
 import Scan
-public import Torch
+import Torch
 
 /// SparX: a hierarchical backbone whose layers talk to each other through sparse cross-layer connections.
 ///
@@ -16,7 +16,7 @@ public import Torch
 ///
 /// Letters: B batch, C width of a stage, D inner width of the mixer, K = 4 directions, N states, R rank of the time
 /// step, H, W positions.
-public struct SparX: Backbone {
+public struct SparX: HierarchicalBackbone {
   /// What a stage is made of.
   public struct Stage: Hashable, Sendable {
     /// The number of layers.
@@ -171,9 +171,8 @@ public struct SparX: Backbone {
       downsamples.append(
         index + 1 < widths.count
           ? ConvNorm(
-            conv: place["downsample.0"], norm: place["downsample.1"], stage.width, widths[index + 1],
-            kernel: 3,
-            stride: 2) : nil)
+            conv: place["downsample.0"], norm: place["downsample.1"],
+            stage.width, widths[index + 1], kernel: 3, stride: 2) : nil)
     }
     self.stages = stages
     self.downsamples = downsamples
@@ -215,32 +214,7 @@ public struct SparX: Backbone {
   /// Which layer sees which, stage by stage.
   public var wiring: [Wiring] { stages.map(\.wiring) }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-  }
-
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    let maps = outputNorms.isEmpty ? self.maps(of: images) : features(of: images)
-    guard let last = maps.last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  private func maps(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32, "SparX: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first")
-    var x = OperationCounter.region("stem") { stem.reduce(images) { $1($0) } }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
 }
 
 /// Position encoding, token mixer and feed-forward layer of SparX, ordinary or ganglion.

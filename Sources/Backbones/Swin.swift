@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// Swin Transformer: attention inside windows, which every other block shifts by half their side.
 ///
@@ -13,7 +13,7 @@ public import Torch
 ///   the bottom after the first norm. Padded positions take part in the attention.
 ///
 /// Letters: B batch, C width of a stage, H, W positions, s the side of a window, T = s² its positions, N windows.
-public struct Swin: Backbone {
+public struct Swin: HierarchicalBackbone {
   /// Everything that defines the network but its head.
   public struct Configuration: BackboneConfiguration {
     /// The blocks of each stage.
@@ -65,25 +65,23 @@ public struct Swin: Backbone {
     guard let first = widths.first, let last = widths.last, depths.count == widths.count else {
       fatalError("Swin: expected a depth and a width for each stage, got \(depths) and \(widths)")
     }
-    featureInfo = widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
-    }
+    featureInfo = FeatureInfo.pyramid(widths)
     stem = PatchEmbedding(scope["patch_embed"], configuration.channels, first, side: 4)
-    let depth = depths.reduce(0, +)
+    let rates = configuration.dropPathRates
     var stages: [Chain<SwinBlock>] = []
     var downsamples: [PatchMerging?] = []
     for (index, width) in widths.enumerated() {
       let place = scope["layers"][index]
-      let before = depths[..<index].reduce(0, +)
       stages.append(
         Chain(place["blocks"], depth: depths[index]) { scope, block in
           SwinBlock(
             scope, configuration, width: width,
             shift: block % 2 == 0 ? .none : head == .dense ? .always : .largeMaps,
-            dropPath: configuration.dropPath * Double(before + block) / Double(max(1, depth - 1)))
+            dropPath: rates[index][block])
         })
       downsamples.append(
-        index + 1 < widths.count ? PatchMerging(place["downsample"], width, widths[index + 1]) : nil)
+        index + 1 < widths.count
+          ? PatchMerging(place["downsample"], width, widths[index + 1]) : nil)
     }
     self.stages = stages
     self.downsamples = downsamples
@@ -95,36 +93,17 @@ public struct Swin: Backbone {
       outputNorms = []
       classifier = SwinClassifier(scope, last, classes: classes)
     case .dense:
-      outputNorms = widths.enumerated().map { LayerNorm(scope["norm\($0.offset)"], $0.element) }
+      outputNorms = widths.enumerated().map {
+        LayerNorm(scope["norm\($0.offset)"], $0.element)
+      }
       classifier = nil
     }
   }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    let normed = outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-    return normed.map { $0.permute(0, 3, 1, 2) }  // [B, C, H, W]
-  }
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
 
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let classifier else { return features(of: images).last ?? images }
-    guard let last = maps(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  /// The stages' outputs, `[B, H, W, C]`.
-  private func maps(of images: Tensor) -> [Tensor] {
-    var x = OperationCounter.region("stem") { stem(images) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  /// Maps are `[B, H, W, C]` inside.
+  func channelsFirst(_ map: Tensor) -> Tensor { map.permute(0, 3, 1, 2) }
 }
 
 /// Attention inside windows and a feed-forward layer, each after a norm and around a shortcut.
@@ -262,27 +241,6 @@ struct PatchEmbedding: Layer {
     let (bottom, right) = ((side - H % side) % side, (side - W % side) % side)
     let whole = bottom + right == 0 ? images : images.padded([0, right, 0, bottom])
     return norm(project(whole).permute(0, 2, 3, 1))  // [B, H/side, W/side, C]
-  }
-}
-
-/// Four neighbours joined, normalised and projected: from `[B, H, W, C]` to `[B, H/2, W/2, O]`.
-///
-/// Liu et al. (2103.14030), section 3.1, "patch merging layer". Maps are padded with zeros to even sizes.
-struct PatchMerging: Layer {
-  let norm: LayerNorm
-  let reduction: Linear
-
-  init(_ scope: Scope, _ inputs: Int, _ outputs: Int) {
-    reduction = Linear(scope["reduction"], 4 * inputs, outputs, bias: false)
-    norm = LayerNorm(scope["norm"], 4 * inputs)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    let (B, H, W, C) = x.shape4
-    let (h, w) = ((H + 1) / 2, (W + 1) / 2)
-    let even = H % 2 + W % 2 == 0 ? x : x.padded([0, 0, 0, W % 2, 0, H % 2])
-    let joined = even.reshape(B, h, 2, w, 2, C).permute(0, 1, 3, 4, 2, 5)  // [B, h, w, column, row, C]
-    return reduction(norm(joined.reshape(B, h, w, 4 * C)))
   }
 }
 

@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// TransXNet: a hierarchical backbone whose layers convolve one half of their channels with kernels made for the image,
 /// and let the other half attend to a reduced map.
@@ -18,7 +18,7 @@ public import Torch
 ///
 /// Letters: B batch, C width of a stage, G kernels that are mixed, h heads, H, W positions, K side of the mixed kernels,
 /// L = H·W queries, M keys of the reduced map.
-public struct TransXNet: Backbone {
+public struct TransXNet: HierarchicalBackbone {
   /// What a stage is made of.
   public struct Stage: Hashable, Sendable {
     /// The number of layers.
@@ -130,9 +130,7 @@ public struct TransXNet: Backbone {
     guard let first = widths.first, let last = widths.last else {
       fatalError("TransXNet: a network needs stages")
     }
-    featureInfo = widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
-    }
+    featureInfo = FeatureInfo.pyramid(widths)
     let projection = scope["patch_embed.proj"]
     stem = ConvNorm(
       conv: projection["conv"], norm: projection["bn"], configuration.channels, first, kernel: 7, stride: 4)
@@ -143,16 +141,14 @@ public struct TransXNet: Backbone {
         height: imageSize.height.dividedUp(by: 4 << index), width: imageSize.width.dividedUp(by: 4 << index))
     }
     let network = scope["network"]
-    let depth = configuration.depths.reduce(0, +)
+    let rates = configuration.dropPathRates
     var stages: [TransXNetStage] = []
     var downsamples: [ConvNorm?] = []
     for (index, stage) in configuration.stages.enumerated() {
-      let before = stages.reduce(0) { $0 + $1.blocks.count }
       stages.append(
-        TransXNetStage(network[2 * index], depth: stage.depth, table: tables[index]) { scope, layer in
-          TransXNetBlock(
-            scope, stage, configuration,
-            dropPath: configuration.dropPath * Double(before + layer) / Double(max(1, depth - 1)))
+        TransXNetStage(network[2 * index], depth: stage.depth, table: tables[index]) {
+          scope, layer in
+          TransXNetBlock(scope, stage, configuration, dropPath: rates[index][layer])
         })
       let place = network[2 * index + 1]["proj"]
       downsamples.append(
@@ -172,37 +168,14 @@ public struct TransXNet: Backbone {
       outputNorms = []
       classifier = TransXNetClassifier(scope["classifier"], last, classes: classes)
     case .dense:
-      outputNorms = widths.enumerated().map { GroupNorm(scope["norm\(2 * $0.offset)"], $0.element) }
+      outputNorms = widths.enumerated().map {
+        GroupNorm(scope["norm\(2 * $0.offset)"], $0.element)
+      }
       classifier = nil
     }
   }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-  }
-
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let last = features(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  private func maps(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32,
-      "TransXNet: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first")
-    var x = OperationCounter.region("stem") { stem(images) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
 }
 
 /// The layers of a stage and the table of biases that they share.

@@ -1,6 +1,6 @@
 public import Layers
 import Scan
-public import Torch
+import Torch
 
 /// VMamba: a hierarchical backbone whose mixer scans the feature map in four directions.
 ///
@@ -17,7 +17,7 @@ public import Torch
 ///
 /// Letters: B batch, C width of a stage, D inner width of the mixer, K = 4 directions, N states, R rank of the time
 /// step, H, W positions.
-public struct VMamba: Backbone {
+public struct VMamba: HierarchicalBackbone {
   /// How an image becomes the first map, at a quarter of its size.
   public enum Stem: Hashable, Sendable {
     /// Patches of 4x4 pixels and a norm: the first generation.
@@ -141,22 +141,19 @@ public struct VMamba: Backbone {
     featureInfo = FeatureInfo.pyramid(
       widths, remainder: configuration.stem == .patches ? .droppedByPatches(side: 4) : .kept)
     stem = VMambaStem(scope["patch_embed"], configuration)
-    let depth = depths.reduce(0, +)
+    let rates = configuration.dropPathRates
     var stages: [Chain<VMambaLayer>] = []
     var downsamples: [VMambaDownsampling?] = []
-    var before = 0
     for (index, width) in widths.enumerated() {
       let place = scope["layers"][index]
       stages.append(
         Chain(place["blocks"], depth: depths[index]) { scope, layer in
-          VMambaLayer(
-            scope, configuration, width: width,
-            dropPath: configuration.dropPath * Double(before + layer) / Double(max(1, depth - 1)))
+          VMambaLayer(scope, configuration, width: width, dropPath: rates[index][layer])
         })
-      before += depths[index]
       downsamples.append(
         index + 1 < widths.count
-          ? VMambaDownsampling(place["downsample"], configuration.downsampling, width, widths[index + 1])
+          ? VMambaDownsampling(
+            place["downsample"], configuration.downsampling, width, widths[index + 1])
           : nil)
     }
     self.stages = stages
@@ -179,33 +176,7 @@ public struct VMamba: Backbone {
   /// The epsilon of all norms.
   static let epsilon = 1e-5
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    return outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-  }
-
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    let maps = outputNorms.isEmpty ? self.maps(of: images) : features(of: images)
-    guard let last = maps.last else { return images }
-    return OperationCounter.region("head") { classifier(last) }
-  }
-
-  private func maps(of images: Tensor) -> [Tensor] {
-    let (_, _, H, W) = images.shape4
-    require(
-      min(H, W) >= 32,
-      "VMamba: images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first")
-    var x = OperationCounter.region("stem") { stem(images) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
 }
 
 /// A mixer and, in the second generation, a feed-forward layer, each behind a norm and beside a shortcut.

@@ -130,12 +130,12 @@ public struct VisionMamba: Backbone {
       initializer: .truncatedNormal(deviation: 1 / Double(area).squareRoot()))
     switch head {
     case .none, .dense: classifier = nil
-    case .classifier(let classes): classifier = .classifier(scope["head"], width, classes: classes)
+    case .classifier(let classes):
+      classifier = .classifier(scope["head"], width, classes: classes)
     }
+    let rates = configuration.dropPathRates[0]
     layers = Chain(scope["layers"], depth: configuration.depth) { scope, index in
-      VisionMambaBlock(
-        scope, configuration,
-        dropPath: configuration.dropPath * Double(index) / Double(max(1, configuration.depth - 1)))
+      VisionMambaBlock(scope, configuration, dropPath: rates[index])
     }
     norm = RMSNorm(scope["norm_f"], width)
   }

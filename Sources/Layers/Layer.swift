@@ -16,6 +16,11 @@ extension Optional: Layer where Wrapped: Layer {
   }
 }
 
+/// Layers are computed one after the other.
+extension Array: Layer where Element: Layer {
+  public func callAsFunction(_ x: Tensor) -> Tensor { reduce(x) { $1($0) } }
+}
+
 /// An element-wise non-linearity.
 public enum Activation: Hashable, Sendable, Layer {
   /// max(x, 0).
