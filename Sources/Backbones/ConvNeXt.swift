@@ -68,7 +68,7 @@ public struct ConvNeXt: HierarchicalBackbone {
     stem = ConvNeXtStem(scope["stem"], configuration.channels, first)
     let rates = configuration.dropPathRates
     stages = widths.enumerated().map { index, width in
-      let place = scope["stages"][index]
+      let place = scope["stages"][index].inStage(index)
       return ConvNeXtStage(
         downsample: index > 0
           ? ConvNeXtDownsample(place["downsample"], widths[index - 1], width) : nil,
@@ -82,11 +82,11 @@ public struct ConvNeXt: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = ConvNeXtClassifier(scope["head"], last, classes: classes)
+      classifier = ConvNeXtClassifier(scope["head"].afterBlocks, last, classes: classes)
     case .dense:
       // As in the authors' object_detection/mmdet/models/backbones/convnext.py.
       outputNorms = widths.enumerated().map {
-        LayerNorm2d(scope["norm\($0.offset)"], $0.element, epsilon: 1e-6)
+        LayerNorm2d(scope["norm\($0.offset)"].afterBlocks, $0.element, epsilon: 1e-6)
       }
       classifier = nil
     }

@@ -84,11 +84,11 @@ public struct DeiT: Backbone {
     blocks = Chain(scope["blocks"], depth: configuration.depth) { scope, index in
       DeiTBlock(scope, configuration, dropPath: rates[index])
     }
-    norm = LayerNorm(scope["norm"], width, epsilon: 1e-6)
+    norm = LayerNorm(scope["norm"].afterBlocks, width, epsilon: 1e-6)
     switch head {
     case .none, .dense: classifier = nil
     case .classifier(let classes):
-      classifier = .classifier(scope["head"], width, classes: classes)
+      classifier = .classifier(scope["head"].afterBlocks, width, classes: classes)
     }
   }
 

@@ -67,13 +67,13 @@ public struct MambaOut: HierarchicalBackbone {
     stem = MambaOutStem(downsample[0], configuration.channels, first)
     let downsamples = widths.indices.map { stage in
       stage > 0
-        ? MambaOutDownsample(downsample[stage], widths[stage - 1], widths[stage]) : nil
+        ? MambaOutDownsample(downsample[stage].inStage(stage), widths[stage - 1], widths[stage]) : nil
     }
     let rates = configuration.dropPathRates
     stages = depths.indices.map { stage in
       MambaOutStage(
         downsample: downsamples[stage],
-        blocks: Chain(scope["stages"][stage], depth: depths[stage]) { scope, layer in
+        blocks: Chain(scope["stages"][stage].inStage(stage), depth: depths[stage]) { scope, layer in
           GatedConvolution(scope, widths[stage], configuration, dropPath: rates[stage][layer])
         })
     }
@@ -83,10 +83,10 @@ public struct MambaOut: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = MambaOutClassifier(scope, last, classes: classes)
+      classifier = MambaOutClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        LayerNorm2d(scope["norm\($0.offset)"], $0.element, epsilon: 1e-6)
+        LayerNorm2d(scope["norm\($0.offset)"].afterBlocks, $0.element, epsilon: 1e-6)
       }
       classifier = nil
     }

@@ -88,7 +88,7 @@ public struct MambaVision: HierarchicalBackbone {
     var stages: [MambaVisionStage] = []
     var downsamples: [Conv2d?] = []
     for (index, width) in widths.enumerated() {
-      let place = scope["levels"][index]
+      let place = scope["levels"][index].inStage(index)
       stages.append(
         MambaVisionStage(
           place["blocks"], configuration, width: width, window: configuration.windows[index],
@@ -97,7 +97,7 @@ public struct MambaVision: HierarchicalBackbone {
       downsamples.append(
         index + 1 < widths.count
           ? Conv2d(
-            place["downsample.reduction.0"], width, widths[index + 1], kernel: 3,
+            place["downsample.reduction.0"].inStage(index + 1), width, widths[index + 1], kernel: 3,
             stride: 2,
             bias: false, initializer: .fanInUniform(9 * width)) : nil)
     }
@@ -109,10 +109,10 @@ public struct MambaVision: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = MambaVisionClassifier(scope, last, classes: classes)
+      classifier = MambaVisionClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        LayerNorm2d(scope["outnorm\($0.offset)"], $0.element, epsilon: 1e-6)
+        LayerNorm2d(scope["outnorm\($0.offset)"].afterBlocks, $0.element, epsilon: 1e-6)
       }
       classifier = nil
     }

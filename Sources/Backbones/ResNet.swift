@@ -66,7 +66,7 @@ public struct ResNet: HierarchicalBackbone {
     let rates = configuration.dropPathRates
     stages = depths.indices.map { stage in
       let before = stage > 0 ? widths[stage - 1] : first / 4
-      return Chain(scope["layer\(stage + 1)"], depth: depths[stage]) { scope, layer in
+      return Chain(scope["layer\(stage + 1)"].inStage(stage), depth: depths[stage]) { scope, layer in
         Bottleneck(
           scope, layer == 0 ? before : widths[stage], widths[stage],
           stride: stage > 0 && layer == 0 ? 2 : 1, dropPath: rates[stage][layer])
@@ -75,7 +75,7 @@ public struct ResNet: HierarchicalBackbone {
     switch head {
     case .none, .dense: classifier = nil
     case .classifier(let classes):
-      classifier = ResNetClassifier(scope["fc"], last, classes: classes)
+      classifier = ResNetClassifier(scope["fc"].afterBlocks, last, classes: classes)
     }
   }
 

@@ -158,7 +158,7 @@ public struct SparX: HierarchicalBackbone {
     var downsamples: [ConvNorm?] = []
     var before = 0
     for (index, stage) in configuration.stages.enumerated() {
-      let place = scope["layers"][index]
+      let place = scope["layers"][index].inStage(index)
       stages.append(
         ConnectedStage(
           place["blocks"], stage.connection, depth: stage.depth, hasInput: index > 0
@@ -171,7 +171,7 @@ public struct SparX: HierarchicalBackbone {
       downsamples.append(
         index + 1 < widths.count
           ? ConvNorm(
-            conv: place["downsample.0"], norm: place["downsample.1"],
+            conv: place["downsample.0"].inStage(index + 1), norm: place["downsample.1"].inStage(index + 1),
             stage.width, widths[index + 1], kernel: 3, stride: 2) : nil)
     }
     self.stages = stages
@@ -182,10 +182,10 @@ public struct SparX: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = SparXClassifier(scope["classifier"], widths.last ?? 0, classes: classes)
+      classifier = SparXClassifier(scope["classifier"].afterBlocks, widths.last ?? 0, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        LayerNorm2d(scope["norm"][$0.offset], $0.element, epsilon: 1e-6)
+        LayerNorm2d(scope["norm"][$0.offset].afterBlocks, $0.element, epsilon: 1e-6)
       }
       classifier = nil
     }

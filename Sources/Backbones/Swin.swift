@@ -71,7 +71,7 @@ public struct Swin: HierarchicalBackbone {
     var stages: [Chain<SwinBlock>] = []
     var downsamples: [PatchMerging?] = []
     for (index, width) in widths.enumerated() {
-      let place = scope["layers"][index]
+      let place = scope["layers"][index].inStage(index)
       stages.append(
         Chain(place["blocks"], depth: depths[index]) { scope, block in
           SwinBlock(
@@ -81,7 +81,7 @@ public struct Swin: HierarchicalBackbone {
         })
       downsamples.append(
         index + 1 < widths.count
-          ? PatchMerging(place["downsample"], width, widths[index + 1]) : nil)
+          ? PatchMerging(place["downsample"].inStage(index + 1), width, widths[index + 1]) : nil)
     }
     self.stages = stages
     self.downsamples = downsamples
@@ -91,10 +91,10 @@ public struct Swin: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = SwinClassifier(scope, last, classes: classes)
+      classifier = SwinClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        LayerNorm(scope["norm\($0.offset)"], $0.element)
+        LayerNorm(scope["norm\($0.offset)"].afterBlocks, $0.element)
       }
       classifier = nil
     }

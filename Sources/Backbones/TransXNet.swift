@@ -137,7 +137,7 @@ public struct TransXNet: HierarchicalBackbone {
     projection["conv"].adapts("weight", as: .imageChannels)
     let tables = configuration.stages.enumerated().map { index, stage in
       PositionBias(
-        scope["relative_pos_enc"], "\(index)", heads: stage.heads, reduction: stage.reduction,
+        scope["relative_pos_enc"].inStage(index), "\(index)", heads: stage.heads, reduction: stage.reduction,
         height: imageSize.height.dividedUp(by: 4 << index), width: imageSize.width.dividedUp(by: 4 << index))
     }
     let network = scope["network"]
@@ -146,11 +146,11 @@ public struct TransXNet: HierarchicalBackbone {
     var downsamples: [ConvNorm?] = []
     for (index, stage) in configuration.stages.enumerated() {
       stages.append(
-        TransXNetStage(network[2 * index], depth: stage.depth, table: tables[index]) {
+        TransXNetStage(network[2 * index].inStage(index), depth: stage.depth, table: tables[index]) {
           scope, layer in
           TransXNetBlock(scope, stage, configuration, dropPath: rates[index][layer])
         })
-      let place = network[2 * index + 1]["proj"]
+      let place = network[2 * index + 1]["proj"].inStage(index + 1)
       downsamples.append(
         index + 1 < widths.count
           ? ConvNorm(
@@ -166,10 +166,10 @@ public struct TransXNet: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = TransXNetClassifier(scope["classifier"], last, classes: classes)
+      classifier = TransXNetClassifier(scope["classifier"].afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        GroupNorm(scope["norm\(2 * $0.offset)"], $0.element)
+        GroupNorm(scope["norm\(2 * $0.offset)"].afterBlocks, $0.element)
       }
       classifier = nil
     }
@@ -188,7 +188,7 @@ struct TransXNetStage: Layer {
   init(
     _ scope: Scope, depth: Int, table: PositionBias, make: (_ scope: Scope, _ index: Int) -> TransXNetBlock
   ) {
-    blocks = (0..<depth).map { make(scope[$0], $0) }
+    blocks = (0..<depth).map { make(scope[$0].inBlock($0), $0) }
     parameters = (0..<depth).map { scope.store.parameters(in: scope[$0]) }
     mode = scope.mode
     self.table = table

@@ -145,7 +145,7 @@ public struct VMamba: HierarchicalBackbone {
     var stages: [Chain<VMambaLayer>] = []
     var downsamples: [VMambaDownsampling?] = []
     for (index, width) in widths.enumerated() {
-      let place = scope["layers"][index]
+      let place = scope["layers"][index].inStage(index)
       stages.append(
         Chain(place["blocks"], depth: depths[index]) { scope, layer in
           VMambaLayer(scope, configuration, width: width, dropPath: rates[index][layer])
@@ -153,7 +153,7 @@ public struct VMamba: HierarchicalBackbone {
       downsamples.append(
         index + 1 < widths.count
           ? VMambaDownsampling(
-            place["downsample"], configuration.downsampling, width, widths[index + 1])
+            place["downsample"].inStage(index + 1), configuration.downsampling, width, widths[index + 1])
           : nil)
     }
     self.stages = stages
@@ -164,10 +164,10 @@ public struct VMamba: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = VMambaClassifier(scope["classifier"], widths.last ?? 0, classes: classes)
+      classifier = VMambaClassifier(scope["classifier"].afterBlocks, widths.last ?? 0, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
-        LayerNorm2d(scope["outnorm\($0.offset)"], $0.element, epsilon: VMamba.epsilon)
+        LayerNorm2d(scope["outnorm\($0.offset)"].afterBlocks, $0.element, epsilon: VMamba.epsilon)
       }
       classifier = nil
     }

@@ -131,13 +131,13 @@ public struct VisionMamba: Backbone {
     switch head {
     case .none, .dense: classifier = nil
     case .classifier(let classes):
-      classifier = .classifier(scope["head"], width, classes: classes)
+      classifier = .classifier(scope["head"].afterBlocks, width, classes: classes)
     }
     let rates = configuration.dropPathRates[0]
     layers = Chain(scope["layers"], depth: configuration.depth) { scope, index in
       VisionMambaBlock(scope, configuration, dropPath: rates[index])
     }
-    norm = RMSNorm(scope["norm_f"], width)
+    norm = RMSNorm(scope["norm_f"].afterBlocks, width)
   }
 
   public func features(of images: Tensor) -> [Tensor] {

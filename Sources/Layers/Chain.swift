@@ -10,11 +10,11 @@ public struct Chain<Element: Layer>: Layer {
   /// Makes the layers of a chain.
   ///
   /// - Parameters:
-  ///   - scope: where the layers' parameters go, layer i in `scope[i]`.
+  ///   - scope: where the layers' parameters go, layer i in `scope[i]` as a block of the stage.
   ///   - depth: the number of layers.
   ///   - make: makes layer i in its scope.
   public init(_ scope: Scope, depth: Int, make: (_ scope: Scope, _ index: Int) -> Element) {
-    layers = (0..<depth).map { make(scope[$0], $0) }
+    layers = (0..<depth).map { make(scope[$0].inBlock($0), $0) }
     parameters = (0..<depth).map { scope.store.parameters(in: scope[$0]) }
     mode = scope.mode
   }

@@ -32,6 +32,8 @@ public final class ParameterStore {
     public let decays: Bool
     /// How it takes values of another shape; `nil` for not at all.
     public fileprivate(set) var adaptation: Adaptation?
+    /// Where it stands in the order of computation.
+    public let place: LayerPlace
     fileprivate let path: [String]
   }
 
@@ -46,6 +48,8 @@ public final class ParameterStore {
   private let seed: UInt64
   /// The store that a prepared model's layers read.
   private let source: ParameterStore?
+  /// What is taken over from another model, by key.
+  private let shared: [String: Entry]
   private var indices: [String: Int] = [:]
   /// Keys of published files that hold nothing of their own, by ``Scope/derives(_:)``.
   private(set) var derivedKeys: Set<String> = []
@@ -61,6 +65,7 @@ public final class ParameterStore {
     self.dtype = dtype
     self.device = device
     source = nil
+    shared = [:]
     mode = Mode(seed: seed)
   }
 
@@ -75,11 +80,30 @@ public final class ParameterStore {
     dtype = source.dtype
     device = source.device
     self.source = source
+    shared = [:]
     mode = Mode(seed: source.seed, isPrepared: true)
   }
 
+  /// A store for the model of `source` with another head: tensors that `source` has under the same key are shared with
+  /// it, frozen ones stay frozen, and those whose size is the number of classes are drawn anew, as new ones are.
+  ///
+  /// - Parameters:
+  ///   - source: the store of the model.
+  ///   - seed: what new values are drawn from, together with each key.
+  public init(replacingHeadOf source: ParameterStore, seed: UInt64) {
+    self.seed = seed
+    dtype = source.dtype
+    device = source.device
+    self.source = nil
+    let kept = source.entries.filter { $0.adaptation != .classes }
+    shared = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0) })
+    mode = Mode(seed: source.mode.seed)
+    (mode.isTraining, mode.usesCheckpointing) = (source.mode.isTraining, source.mode.usesCheckpointing)
+    mode.step = source.mode.step
+  }
+
   /// The scope of the whole model.
-  public var root: Scope { Scope(store: self, path: []) }
+  public var root: Scope { Scope(store: self, path: [], place: .stem) }
 
   /// The entry of a key.
   public subscript(_ key: String) -> Entry? { indices[key].map { entries[$0] } }
@@ -134,9 +158,11 @@ public final class ParameterStore {
 
   fileprivate func derive(_ key: String) { derivedKeys.insert(key) }
 
-  func declare(
-    _ path: [String], _ shape: [Int], _ initializer: Initializer, kind: Kind, dtype: DType?, decays: Bool
+  fileprivate func declare(
+    _ name: String, in scope: Scope, _ shape: [Int], _ initializer: Initializer, kind: Kind, dtype: DType?,
+    decays: Bool
   ) -> Tensor {
+    let path = scope.path + [name]
     let key = path.joined(separator: ".")
     if let source {
       guard let entry = source[key], entry.tensor.shape == shape else {
@@ -146,6 +172,14 @@ public final class ParameterStore {
       return entry.tensor.detached().clone()
     }
     if indices[key] != nil { fatalError("the parameter key `\(key)` is declared twice") }
+    indices[key] = entries.count
+    if let entry = shared[key] {
+      if entry.tensor.shape != shape {
+        fatalError("the head to be replaced has `\(key)` \(entry.tensor.shape), and the new one \(shape)")
+      }
+      entries.append(entry)
+      return entry.tensor
+    }
     let type = dtype ?? self.dtype
     // Without elements there is nothing to draw.
     let tensor =
@@ -153,8 +187,10 @@ public final class ParameterStore {
       ? Tensor.zeros(shape, dtype: type, device: .meta)
       : initializer.tensor(shape, seed: seed, key: key, dtype: type).to(device: device)
     if kind == .parameter { tensor.requiringGradient() }
-    indices[key] = entries.count
-    entries.append(Entry(key: key, tensor: tensor, kind: kind, decays: decays, adaptation: nil, path: path))
+    entries.append(
+      Entry(
+        key: key, tensor: tensor, kind: kind, decays: decays, adaptation: nil, place: scope.place, path: path)
+    )
     return tensor
   }
 }
@@ -167,14 +203,32 @@ public struct Scope {
   public let store: ParameterStore
   /// The components of the path.
   public let path: [String]
+  /// Where the parameters declared here and below stand in the order of computation.
+  public let place: LayerPlace
 
   /// The place named `name` below this one; dots separate components.
   public subscript(_ name: String) -> Scope {
-    Scope(store: store, path: path + name.split(separator: ".").map(String.init))
+    Scope(store: store, path: path + name.split(separator: ".").map(String.init), place: place)
   }
 
   /// The place numbered `index` below this one.
-  public subscript(_ index: Int) -> Scope { Scope(store: store, path: path + [String(index)]) }
+  public subscript(_ index: Int) -> Scope {
+    Scope(store: store, path: path + [String(index)], place: place)
+  }
+
+  /// The same place, for what a stage consists of; what precedes its blocks counts as a part of the first.
+  public func inStage(_ stage: Int) -> Scope {
+    Scope(store: store, path: path, place: .block(stage: stage, index: 0))
+  }
+
+  /// The same place, for block `index` of the stage, or of the whole network if it has no stages.
+  public func inBlock(_ index: Int) -> Scope {
+    guard case .block(let stage, _) = place else { return inStage(0).inBlock(index) }
+    return Scope(store: store, path: path, place: .block(stage: stage, index: index))
+  }
+
+  /// The same place, for what follows the last block.
+  public var afterBlocks: Scope { Scope(store: store, path: path, place: .head) }
 
   /// The path as a key.
   public var key: String { path.joined(separator: ".") }
@@ -193,7 +247,7 @@ public struct Scope {
   public func parameter(
     _ name: String, _ shape: [Int], _ initializer: Initializer, decays: Bool = true
   ) -> Tensor {
-    store.declare(path + [name], shape, initializer, kind: .parameter, dtype: nil, decays: decays)
+    store.declare(name, in: self, shape, initializer, kind: .parameter, dtype: nil, decays: decays)
   }
 
   /// Says how the parameter `name` declared here takes a value of another shape from a related model's checkpoint.
@@ -257,6 +311,6 @@ public struct Scope {
   public func buffer(_ name: String, _ shape: [Int], _ initializer: Initializer, dtype: DType? = nil)
     -> Tensor
   {
-    store.declare(path + [name], shape, initializer, kind: .buffer, dtype: dtype, decays: false)
+    store.declare(name, in: self, shape, initializer, kind: .buffer, dtype: dtype, decays: false)
   }
 }

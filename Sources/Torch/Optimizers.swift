@@ -4,11 +4,14 @@ public struct ParameterGroup {
   public var parameters: [Tensor]
   /// The decoupled weight decay (AdamW) or L2 term (SGD).
   public var weightDecay: Double
+  /// What multiplies the learning rate of each step.
+  public var learningRateScale: Double
 
-  /// A group of leaves with one weight decay.
-  public init(_ parameters: [Tensor], weightDecay: Double) {
+  /// A group of leaves with one weight decay and one learning rate.
+  public init(_ parameters: [Tensor], weightDecay: Double, learningRateScale: Double = 1) {
     self.parameters = parameters
     self.weightDecay = weightDecay
+    self.learningRateScale = learningRateScale
   }
 }
 
@@ -41,7 +44,7 @@ public final class AdamW {
     public let step: Tensor
   }
 
-  /// The parameters, by weight decay.
+  /// The parameters, by what they are stepped with.
   public let groups: [ParameterGroup]
   /// What is remembered of each parameter, in the order of the groups.
   public let state: [Moments]
@@ -58,7 +61,7 @@ public final class AdamW {
     }
   }
 
-  /// Steps every parameter along its gradient with this learning rate.
+  /// Steps every parameter along its gradient with this learning rate, times its group's factor.
   public func step(learningRate: Double) {
     withoutGradients {
       for (group, rows) in groups.withGradients(state) {
@@ -67,9 +70,9 @@ public final class AdamW {
         Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
         Aten.fusedAdamW.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(rows.map(\.2.first)),
-          .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps), .double(learningRate),
-          .double(betas.0),
-          .double(betas.1), .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false))
+          .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps),
+          .double(learningRate * group.learningRateScale), .double(betas.0), .double(betas.1),
+          .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false))
       }
     }
   }
@@ -77,7 +80,7 @@ public final class AdamW {
 
 /// Stochastic gradient descent with momentum, one fused pass over all parameters of a group.
 public final class SGD {
-  /// The parameters, by weight decay.
+  /// The parameters, by what they are stepped with.
   public let groups: [ParameterGroup]
   /// The momentum buffers, in the order of the groups.
   public let state: [Tensor]
@@ -92,15 +95,15 @@ public final class SGD {
     state = groups.flatMap(\.parameters).map { $0.zerosLike() }
   }
 
-  /// Steps every parameter along its gradient with this learning rate.
+  /// Steps every parameter along its gradient with this learning rate, times its group's factor.
   public func step(learningRate: Double) {
     withoutGradients {
       for (group, rows) in groups.withGradients(state) {
         // Never "the first step": a buffer of zeros gives the same, and a resumed one must not be overwritten.
         Aten.fusedSGD.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(momentum == 0 ? [] : rows.map(\.2)),
-          .double(group.weightDecay), .double(momentum), .double(learningRate), .double(0), .bool(nesterov),
-          .bool(false), .bool(false))
+          .double(group.weightDecay), .double(momentum), .double(learningRate * group.learningRateScale),
+          .double(0), .bool(nesterov), .bool(false), .bool(false))
       }
     }
   }

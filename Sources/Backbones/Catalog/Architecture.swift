@@ -231,7 +231,7 @@ public enum Architecture: String, CaseIterable, Sendable {
     configuration.channels = channels
     if let dropPath { configuration.dropPath = dropPath }
     let size = imageSize ?? entry.input.imageSize
-    return Model(architecture: self, store: store) { [configuration] scope in
+    return Model(architecture: self, store: store, head: head) { [configuration] scope, head in
       configuration.makeBackbone(scope, imageSize: size, head: head)
     }
   }

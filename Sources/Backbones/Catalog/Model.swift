@@ -6,17 +6,40 @@ public struct Model {
   /// What it was built from.
   public let architecture: Architecture
   /// Its parameters and buffers.
-  public let store: ParameterStore
+  public private(set) var store: ParameterStore
   /// The network.
-  public let backbone: any Backbone
-  private let makeBackbone: (Scope) -> any Backbone
+  public private(set) var backbone: any Backbone
+  /// What follows the last stage.
+  public private(set) var head: Head
+  private let makeBackbone: (Scope, Head) -> any Backbone
 
-  init(architecture: Architecture, store: ParameterStore, makeBackbone: @escaping (Scope) -> any Backbone) {
+  init(
+    architecture: Architecture, store: ParameterStore, head: Head,
+    makeBackbone: @escaping (Scope, Head) -> any Backbone
+  ) {
     self.architecture = architecture
     self.store = store
+    self.head = head
     self.makeBackbone = makeBackbone
-    backbone = makeBackbone(store.root)
+    backbone = makeBackbone(store.root, head)
   }
+
+  /// Puts another head on the network: its tensors start afresh where they depend on the number of classes or the old
+  /// head lacked them; all others are the tensors that they were, frozen or not.
+  ///
+  /// Copies of this model that were made before keep their head and share the network.
+  ///
+  /// - Parameters:
+  ///   - head: what is to follow the last stage.
+  ///   - seed: what new values are drawn from.
+  public mutating func resetHead(_ head: Head, seed: UInt64 = 0) {
+    store = ParameterStore(replacingHeadOf: store, seed: seed)
+    self.head = head
+    backbone = makeBackbone(store.root, head)
+  }
+
+  /// The parameters by their depth: the stem, the blocks in order, and the head with what follows the last block.
+  public var layerGroups: LayerGroups { store.layerGroups }
 
   /// The model for inference: normalisations folded into weights, weights packed, maps stored channels last.
   ///
@@ -31,7 +54,7 @@ public struct Model {
         "Model.prepared: there are kernels for the CPU only, got a model on \(store.device) for \(device)")
     }
     return withoutGradients {
-      PreparedModel(architecture, makeBackbone(ParameterStore(preparing: store).root))
+      PreparedModel(architecture, makeBackbone(ParameterStore(preparing: store).root, head))
     }
   }
 

@@ -32,7 +32,7 @@ public struct ConnectedStage<Block: ConnectedLayer>: Layer {
   ) {
     let wiring = connection.wiring(depth: depth, hasInput: hasInput)
     self.wiring = wiring
-    layers = (0..<depth).map { make(scope[$0], $0, wiring.sources[$0]?.count) }
+    layers = (0..<depth).map { make(scope[$0].inBlock($0), $0, wiring.sources[$0]?.count) }
     parameters = (0..<depth).map { scope.store.parameters(in: scope[$0]) }
     mode = scope.mode
     join = ChannelJoin(scope)
