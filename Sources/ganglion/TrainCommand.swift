@@ -23,6 +23,9 @@ struct TrainCommand: AsyncParsableCommand {
       --freeze keeps parameters as they are. In its pattern * stands for any text, dots included, and ? for one \
       character of a key such as layers.0.blocks.0.norm.weight; `ganglion inspect` lists a checkpoint's keys.
 
+      --set optimizer.layer_decay=0.75 multiplies the learning rate by 0.75 for each block between a parameter and the \
+      head.
+
       Examples:
         ganglion train --recipe Recipes/demo.yaml --output runs/demo
         ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
@@ -127,6 +130,7 @@ struct TrainCommand: AsyncParsableCommand {
         + "; \(data.training.count) training and "
         + "\(data.validation.count) validation images of \(data.classNames.count) classes; run folder \(folder.path)"
     )
+    if let rates = recipe.optimizer.layerRates(store.layerGroups) { say(rates) }
     trainer.observers = [
       try JSONLog(folder, interval: recipe.logSteps, resumingAt: checkpoint?.progress),
       try EventFile(folder, interval: recipe.logSteps), ProgressLine(),
@@ -168,5 +172,17 @@ struct TrainCommand: AsyncParsableCommand {
   /// A text in YAML, whatever characters it has.
   private func quoted(_ text: String) -> String {
     "'" + text.replacing("'", with: "''") + "'"
+  }
+}
+
+extension Recipe.Optimizer {
+  /// The first and the last layer's learning rates in a sentence; `nil` if all are the same.
+  fileprivate func layerRates(_ groups: LayerGroups) -> String? {
+    guard layerDecay < 1 else { return nil }
+    let stem = groups.learningRateScale(of: 0, decay: layerDecay)
+    return String(
+      format:
+        "learning rates of %d layer groups: %.3g times the head's for the stem, %.3g for the last block",
+      groups.count, stem, layerDecay)
   }
 }

@@ -55,7 +55,7 @@ extension Trainer {
   }
 }
 
-private func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
+func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Result {
   let folder = FileManager.default.temporaryDirectory.appending(path: "ganglion-\(UUID().uuidString)")
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
   defer { try? FileManager.default.removeItem(at: folder) }

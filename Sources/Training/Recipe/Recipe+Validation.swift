@@ -71,6 +71,10 @@ extension Recipe {
 
     try atLeastZero(optimizer.learningRate, "optimizer.learning_rate")
     try check(
+      optimizer.layerDecay > 0 && optimizer.layerDecay <= 1, "optimizer.layer_decay",
+      "more than 0 and at most 1",
+      optimizer.layerDecay)
+    try check(
       optimizer.betas.count == 2 && optimizer.betas.allSatisfy((0..<1).contains), "optimizer.betas",
       "two numbers, at least 0 and less than 1", optimizer.betas)
     try check(optimizer.epsilon > 0, "optimizer.epsilon", "more than 0", optimizer.epsilon)

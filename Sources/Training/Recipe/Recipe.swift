@@ -150,6 +150,9 @@ public struct Recipe: Codable, Hashable, Sendable {
   public struct Optimizer: Codable, Hashable, Sendable {
     /// The learning rate after warm-up, for the batch size as given.
     public var learningRate = 1e-3
+    /// What the learning rate is multiplied by for each block between a parameter and the head; 1 for the same rate
+    /// everywhere. Fine-tuning takes 0.65 to 0.9, so that the first layers change least.
+    public var layerDecay = 1.0
     /// The decay of the running means of gradients and of their squares.
     public var betas = [0.9, 0.999]
     /// What is added to the denominator.

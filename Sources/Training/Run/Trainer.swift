@@ -76,13 +76,11 @@ public final class Trainer {
     validation = DataLoader(
       data.validation, batchSize: recipe.batchSize, preprocessing: recipe.inputPreparation.evaluation,
       order: .sequential)
-    let groups = model.store.decayGroups()
+    let groups = model.store.optimizerGroups(recipe.optimizer)
     optimizer = AdamW(
-      [
-        ParameterGroup(groups.decaying.map(\.tensor), weightDecay: recipe.optimizer.weightDecay),
-        ParameterGroup(groups.others.map(\.tensor), weightDecay: 0),
-      ], betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]), epsilon: recipe.optimizer.epsilon)
-    optimizedKeys = (groups.decaying + groups.others).map(\.key)
+      groups.map(\.parameters), betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
+      epsilon: recipe.optimizer.epsilon)
+    optimizedKeys = groups.flatMap(\.entries).map(\.key)
     parameters = model.store.parameters
     learningRate = recipe.learningRate(stepsPerEpoch: training.batchCount)
     mixing = Mixing(recipe)
