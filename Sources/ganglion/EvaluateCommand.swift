@@ -77,9 +77,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       guard let recipe else { throw ValidationError("give --data.") }
       return try recipe.makeData().validation
     }
-    let root = location(data)
-    let val = root.appending(path: "val")
-    let folder = try ImageFolder(root: isFolder(val) ? val : root)
+    let folder = try ImageFolder(validationIn: location(data))
     if classNames == ImageNet.classNames || classNames == ImageNet.synsets.map(\.id),
       let synsets = SynsetFolder(folder)
     {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Data
 import Foundation
 import Reporting
 import Training
@@ -63,7 +64,7 @@ struct ReportCommand: AsyncParsableCommand {
 
   private func report() async throws {
     let folder = RunFolder(url: location(runFolder))
-    guard isFolder(folder.url) else {
+    guard isFolder(folder.path) else {
       throw ValidationError("'\(runFolder)' is not a folder; give the --output of ganglion train.")
     }
     // What served the training serves its model.

@@ -43,6 +43,15 @@ public struct ImageFolder: Dataset {
     self.ignoredFileCount = ignoredFileCount
   }
 
+  /// The pictures to judge a model by: those of `folder/val` if there is such a folder, else those of `folder`.
+  ///
+  /// - Parameter folder: one with a folder a class, or one whose `val/` holds them.
+  /// - Throws: ``DatasetError`` as for ``init(root:)``.
+  public init(validationIn folder: URL) throws(DatasetError) {
+    let val = folder.appending(path: "val")
+    try self.init(root: isFolder(val.path(percentEncoded: false)) ? val : folder)
+  }
+
   /// The number of pictures in all classes.
   public var count: Int { files.count }
 
@@ -87,11 +96,6 @@ private struct Listing {
       }
     }
   }
-}
-
-private func isFolder(_ path: String) -> Bool {
-  var isDirectory: ObjCBool = false
-  return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
 }
 
 /// The names in a folder without the hidden ones, in byte order.

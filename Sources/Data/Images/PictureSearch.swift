@@ -147,8 +147,3 @@ private func exists(_ path: String) -> Bool {
   var status = stat()
   return lstat(path, &status) == 0
 }
-
-private func isFolder(_ path: String) -> Bool {
-  var status = stat()
-  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-}

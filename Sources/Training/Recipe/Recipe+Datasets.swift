@@ -1,6 +1,6 @@
 import Randomness
 public import Data
-public import Foundation
+import Foundation
 
 /// What a run learns from and what it is judged by.
 public struct TrainingData: Sendable {
@@ -49,7 +49,7 @@ extension Recipe {
       }
       let root = URL(filePath: path, directoryHint: .isDirectory)
       let (train, val) = (root.appending(path: "train"), root.appending(path: "val"))
-      if isFolder(train) && isFolder(val) {
+      if [train, val].allSatisfy({ isFolder($0.path(percentEncoded: false)) }) {
         let (training, validation) = (try ImageFolder(root: train), try ImageFolder(root: val))
         try requireSameClasses(
           validation.classNames, of: val.path(percentEncoded: false), training.classNames)
@@ -135,11 +135,4 @@ private struct Subset: Dataset {
   var count: Int { indices.count }
   var classNames: [String] { base.classNames }
   func sample(at index: Int) throws -> (image: Image, label: Int) { try base.sample(at: indices[index]) }
-}
-
-/// Whether there is a folder at that place.
-public func isFolder(_ url: URL) -> Bool {
-  var isDirectory: ObjCBool = false
-  let path = url.path(percentEncoded: false)
-  return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
 }

@@ -12,8 +12,7 @@ extension Checkpoint {
     let samples: any Dataset
     let place: String
     if let folder {
-      let val = folder.appending(path: "val")
-      let pictures = try ImageFolder(root: isFolder(val) ? val : folder)
+      let pictures = try ImageFolder(validationIn: folder)
       (samples, place) = (pictures, pictures.root.path(percentEncoded: false))
     } else {
       (samples, place) = (try recipe.makeData().validation, recipe.data.path ?? "the built-in set")
