@@ -42,4 +42,16 @@ import Torch
     #expect(base.store.entries.map(\.key) == small.store.entries.map(\.key))
     #expect(base.store["head.fc.weight"]?.tensor.shape == [1000, 1024])
   }
+
+  @Test func dropPathRatesRiseOverTheWholeNetwork() {
+    var configuration = ConvNeXt.Configuration(depths: [1, 2, 2], widths: [8, 8, 8])
+    configuration.dropPath = 0.4
+    let rates = configuration.dropPathRates
+    #expect(rates.map(\.count) == [1, 2, 2])
+    for (rate, expected) in zip(rates.joined(), [0, 0.1, 0.2, 0.3, 0.4]) {
+      #expect(abs(rate - expected) < 1e-15)
+    }
+    configuration.depths = [1]
+    #expect(configuration.dropPathRates == [[0]])
+  }
 }

@@ -74,84 +74,6 @@ import Torch
     expectFinite(maps[0], info.name)
   }
 
-  @Test(arguments: [Network.deit, .vim]) func tooSmallImagesAreASentence(_ network: Network) {
-    let backbone = network.model().backbone
-    let error = #expect(throws: TorchError.self) {
-      try withTorchErrors { withoutGradients { _ = backbone(images(7, 64)) } }
-    }
-    #expect(error?.message.contains("at least 8 by 8 pixels, one patch, got 7 by 64") == true)
-  }
-
-  @Test(arguments: Network.allCases) func headsShareTheNetwork(_ network: Network) {
-    let x = images(40, 33)
-    let (classifier, bare, dense) = (
-      network.model(), network.model(head: .none), network.model(head: .dense)
-    )
-    let keys = Set(bare.store.entries.map(\.key))
-    #expect(
-      Set(classifier.store.entries.map(\.key)).subtracting(keys) == ["head.weight", "head.bias"])
-    #expect(Set(dense.store.entries.map(\.key)) == keys)
-    withoutGradients {
-      #expect(classifier.backbone(x).shape == [2, 3])
-      let map = bare.backbone.features(of: x)[0]
-      expectClose(bare.backbone(x), map, 0)
-      expectClose(classifier.backbone.features(of: x)[0], map, 0)
-      expectClose(dense.backbone.features(of: x)[0], map, 0)
-    }
-  }
-
-  @Test(arguments: Network.allCases) func everyParameterLearns(_ network: Network) throws {
-    let model = network.model()
-    model.store.mode.isTraining = true
-    shake(model.store)
-    let logits = model.backbone(images(40, 33, batch: 4))
-    (logits * Tensor.filled(logits.shape, key: "probe", dtype: .float64)).sum().backward()
-    // The state in which the last block's scan arrives at the token that is read has no past in one direction.
-    let withoutPast: [Network: String] = [
-      .vimFirstToken: "layers.2.mixer.A_log", .vimLastPosition: "layers.2.mixer.A_b_log",
-    ]
-    for entry in model.store.entries {
-      let gradient = try #require(entry.tensor.gradient, "\(entry.key)")
-      expectFinite(gradient, entry.key)
-      if entry.key == withoutPast[network] { continue }
-      #expect(gradient.abs().max().item() > 0, "\(entry.key)")
-    }
-  }
-
-  @Test(arguments: [Network.deit, .vim, .vimEndTokens]) func checkpointingChangesNothing(_ network: Network)
-    throws
-  {
-    func run(_ usesCheckpointing: Bool) -> (logits: Tensor, store: ParameterStore) {
-      let model = network.model(dropPath: 0.4)
-      shake(model.store)
-      model.store.mode.isTraining = true
-      model.store.mode.usesCheckpointing = usesCheckpointing
-      let logits = model.backbone(images(40, 33, batch: 4))
-      logits.crossEntropy(Tensor([0, 1, 2, 0])).backward()
-      return (logits.detached(), model.store)
-    }
-    let (own, expected) = (run(true), run(false))
-    expectClose(own.logits, expected.logits, 1e-14, "logits")
-    for (a, b) in zip(own.store.entries, expected.store.entries) {
-      expectClose(
-        try #require(a.tensor.gradient), try #require(b.tensor.gradient), 1e-10, "gradient of \(a.key)")
-    }
-  }
-
-  @Test(arguments: [Network.deit, .vim]) func dropPathActsInTrainingOnly(_ network: Network) {
-    let (model, plain) = (network.model(dropPath: 0.5), network.model())
-    for model in [model, plain] { shake(model.store) }
-    let x = images(batch: 8)
-    withoutGradients {
-      expectClose(model.backbone(x), plain.backbone(x), 0, "evaluation")
-      model.store.mode.isTraining = true
-      let first = model.backbone(x)
-      #expect(relativeError(first, plain.backbone(x)) > 1e-6)
-      model.store.mode.step = 1
-      #expect(relativeError(model.backbone(x), first) > 1e-6)
-    }
-  }
-
   /// A table is resized when the network runs as it is when a checkpoint is loaded for that size.
   @Test(arguments: Network.allCases) func otherSizesResizeTheTable(_ network: Network) throws {
     let (square, wide) = (network.model(), network.model(imageSize: (40, 56)))
@@ -164,18 +86,6 @@ import Torch
       // Loading resizes in single precision.
       expectClose(square.backbone(x), wide.backbone(x), 1e-5, "logits")
       #expect(relativeError(wide.backbone(images()), square.backbone(images())) > 1e-6)
-    }
-  }
-
-  @Test(arguments: Network.allCases) func preparedIsTheSame(_ network: Network) {
-    let model = network.model()
-    shake(model.store)
-    let x = images(40, 33, batch: 3)
-    withoutGradients {
-      let prepared = withPoisonedAllocations { model.prepared().backbone(x) }
-      expectClose(prepared, model.backbone(x), 1e-11, "logits")
-      expectClose(
-        model.prepared().backbone.features(of: x)[0], model.backbone.features(of: x)[0], 1e-11, "map")
     }
   }
 
