@@ -80,6 +80,8 @@ struct DynamicDepthwiseConv: Layer {
     require(
       B != 1 || !mode.isTraining,
       "TransXNet: training needs batches of at least 2 images, whose means are normalised; got 1")
+    // There is no convolution of no groups.
+    if B == 0 { return x }
     let (G, K) = (weight.size(0), weight.size(2))
     let shares = expand(squeeze(x.adaptiveAveragePool2d(K, K))).reshape(B, G, C, K, K).softmax(1)
     let biasShares = expand(squeeze(x.mean(2, 3, keepDimensions: true))).reshape(B, G, C).softmax(1)

@@ -143,7 +143,7 @@ import Torch
     #expect(extra == Set(names.flatMap { ["\($0).weight", "\($0).bias"] }))
     let x = images(1)
     try withoutGradients {
-      let pairs = zip(dense.backbone.features(of: x), bare.backbone.features(of: x)).prefix(count)
+      let pairs = Array(zip(dense.backbone.features(of: x), bare.backbone.features(of: x)).prefix(count))
       #expect(pairs.count == count)
       for (index, (own, map)) in pairs.enumerated() {
         guard name != nil else {
@@ -314,7 +314,7 @@ import Torch
     var end = 0
     for (map, depth) in zip(maps, architecture.configuration.depths) {
       end += depth
-      let found = gradients(of: [map.sum()], withRespectTo: parameters.map(\.tensor))
+      let found = gradients(of: [map.sum()], withRespectTo: parameters.map(\.tensor), retainGraph: true)
       for (entry, gradient) in zip(parameters, found) {
         // A single map is taken after the norm that belongs to the head.
         let isReached = (groups[entry.key] ?? 0) <= end || maps.count == 1

@@ -1,4 +1,5 @@
 import Backbones
+import Layers
 import Scan
 import Testing
 import Torch
