@@ -60,7 +60,7 @@ import Training
     ("epoch: 3", ["`epoch` is not a known key (line 1)", "ema_decay, epochs"]),
     (
       "seed: 1\noptimizer:\n  lr: 1",
-      ["`optimizer.lr` is not a known key (line 3)", "epsilon, learning_rate"]
+      ["`optimizer.lr` is not a known key (line 3)", "epsilon, layer_decay, learning_rate"]
     ),
     ("epochs: many", ["`epochs` must be a whole number, got `many`", "line 1"]),
     ("epochs: 1.5", ["`epochs` must be a whole number, got `1.5`"]),
