@@ -25,7 +25,7 @@ struct ConcatenationAggregator: CrossLayerAggregator {
 /// Lou, Fu & Yu (2409.09649), section 4.4, table 6: "w/o CGCA". Nothing is reduced in space, and the values are computed as
 /// DMCA computes them.
 /// - Note: No code was published. Ours: the query is DMCA's projection without its reduction; what is seen is projected to
-///   values only, as nothing needs keys; the hidden width is that of ``ConcatenationAggregator``, twice the layer's.
+///   values only, as nothing needs keys; the hidden width is the layer's, which keeps the network's size near DMCA's.
 struct QueryValueAggregator: CrossLayerAggregator {
   let project: SeenProjection
   let query: ReducedProjection
@@ -38,7 +38,7 @@ struct QueryValueAggregator: CrossLayerAggregator {
     query = ReducedProjection(scope["q"], width, reduction: 1)
     value = ConvNorm(conv: scope["v.0"], norm: scope["v.1"], width, width, kernel: 1)
     join = ChannelJoin(scope)
-    fuse = ConvFusion(scope["in_proj"], 2 * width, hidden: 2 * width, outputs: outputs)
+    fuse = ConvFusion(scope["in_proj"], 2 * width, hidden: width, outputs: outputs)
   }
 
   func callAsFunction(_ x: Tensor, attending seen: Tensor) -> Tensor {
