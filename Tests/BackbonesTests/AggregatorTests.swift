@@ -163,7 +163,7 @@ private struct Definition {
   private func joinedProjection(_ parts: [Grid]) -> Grid {
     let joined = Grid.joined(parts).channels
     let each = joined.count / parts.count
-    let shuffled = parts[0].with(joined.indices.map { joined[$0 % parts.count * each + $0 / parts.count] })
+    let shuffled = parts[0].with(joined.indices.map { joined[$0 % each * parts.count + $0 / each] })
     var y = projected(
       depthwise(shuffled, "in_proj.0", kernel: 3).map(gelu), "in_proj.2", groups: parts.count)
     let (have, missing) = (y.channels.count, outputs - y.channels.count)
