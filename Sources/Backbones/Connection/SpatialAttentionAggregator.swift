@@ -42,13 +42,13 @@ public struct SpatialAttentionAggregator: CrossLayerAggregator {
 
   init(_ scope: Scope, _ configuration: Configuration, width: Int, sources: Int, outputs: Int) {
     let (heads, reductions) = (configuration.heads, configuration.reductions)
-    if reductions.isEmpty || heads % reductions.count != 0 || width % heads != 0 {
+    if reductions.isEmpty || heads < 1 || heads % reductions.count != 0 || width % heads != 0 {
       fatalError(
         "spatial attention `\(scope.key)`: \(width) channels do not divide into \(heads) heads of \(reductions.count) "
           + "scales")
     }
-    if let odd = reductions.first(where: { $0 != 1 && $0 % 2 != 0 }) {
-      fatalError("spatial attention `\(scope.key)`: a reduction must be even or 1, got \(odd)")
+    if let other = reductions.first(where: { $0 != 1 && ($0 < 1 || $0 % 2 != 0) }) {
+      fatalError("spatial attention `\(scope.key)`: a reduction must be even or 1, got \(other)")
     }
     headsPerScale = heads / reductions.count
     project = SeenProjection(scope, width, sources: sources, outputs: 2 * width)
