@@ -227,10 +227,9 @@ private struct Definition {
         (0..<sources).reduce(x.channels[channel]) { $0 + merged.channels[$1 * C + channel] }
       }
       let keysAndValues = projected(Grid(tokens, 1, tokens[0].count), "kv")
-      return projected(
-        overPositions(
-          projected(x, "q"), keysAndValues.channels(0..<C), keysAndValues.channels(C..<2 * C), heads: heads),
-        "proj")
+      let attended = overPositions(
+        projected(x, "q"), keysAndValues.channels(0..<C), keysAndValues.channels(C..<2 * C), heads: heads)
+      return projected(x + projected(attended, "proj"), "in_proj")
     }
   }
 }

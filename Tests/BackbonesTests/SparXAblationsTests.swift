@@ -213,7 +213,7 @@ private struct Ablation: Sendable, CustomTestStringConvertible {
       return seen(2 * C) + reduced(1, C) + joined(3)
         + configuration.reductions.reduce(0) { $0 + 2 * reduced($1, each) }
     case .spatialCrossAttention:
-      return 49 * S * C + norm + 3 * (C * C + C) + C * 2 * C + 2 * C
+      return 49 * S * C + norm + 4 * (C * C + C) + C * 2 * C + 2 * C
     case .queryAndValue: return seen(C) + 2 * reduced(1, C) + fused(2 * C, C)
     case .concatenation: return norm + fused((S + 1) * C, 2 * C)
     }

@@ -10,7 +10,8 @@ import Torch
 ///   since a connection hands over whole maps; FcaFormer merges it once, in the block that it comes from.
 /// - Note: The factors are those of a group norm of each merged map by itself, one for each channel. FcaFormer's code has
 ///   one for each token before a norm, and biases by position, both of which fix the map's size.
-/// - Note: There are as many heads as DMCA has groups, and the last projection gives the mixer's inner width at once.
+/// - Note: As there, what is attended is added to the layer's own features; the projection of an ordinary layer then gives
+///   the mixer's inner width. There are as many heads as DMCA has groups.
 ///
 /// Letters: B batch, C channels, h heads, L positions, M tokens attended to, S maps seen.
 struct SpatialCrossAggregator: CrossLayerAggregator {
@@ -19,6 +20,7 @@ struct SpatialCrossAggregator: CrossLayerAggregator {
   let query: Linear
   let keyAndValue: Linear
   let project: Linear
+  let output: Conv2d
   let heads: Int
   let sources: Int
 
@@ -34,7 +36,8 @@ struct SpatialCrossAggregator: CrossLayerAggregator {
     norm = GroupNorm(scope["d_norm"], seen, groups: sources)
     query = Linear(scope["q"], width, width)
     keyAndValue = Linear(scope["kv"], width, 2 * width)
-    project = Linear(scope["proj"], width, outputs)
+    project = Linear(scope["proj"], width, width)
+    output = Conv2d(scope["in_proj"], width, outputs, kernel: 1)
   }
 
   func callAsFunction(_ x: Tensor, attending seen: Tensor) -> Tensor {
@@ -52,7 +55,7 @@ struct SpatialCrossAggregator: CrossLayerAggregator {
     let attended = Tensor.attention(
       query: query(own).reshape(B, L, heads, C / heads).transpose(1, 2),  // [B, h, L, C/h]
       key: keysAndValues[0], value: keysAndValues[1])
-    let tokens = project(attended.transpose(1, 2).reshape(B, L, C))  // [B, L, outputs]
-    return tokens.transpose(1, 2).reshape(B, tokens.size(2), H, W)
+    let tokens = project(attended.transpose(1, 2).reshape(B, L, C))  // [B, L, C]
+    return output(x + tokens.transpose(1, 2).reshape(B, C, H, W))
   }
 }
