@@ -54,6 +54,8 @@ public struct ModelSummary: Sendable, Encodable {
   public let maps: [Map]
   /// The layers of each stage; empty for a plain chain.
   public let stages: [[Layer]]
+  /// How each stage's ganglion layers join what they see, in words; `nil` for a stage whose layers see nothing.
+  public let aggregators: [String?]
   /// The stages as pictures.
   public let diagrams: [[String]]
 
@@ -93,6 +95,7 @@ public struct ModelSummary: Sendable, Encodable {
     stages = model.backbone.wiring.map { wiring in
       wiring.sources.map { Layer(isGanglion: $0 != nil, sees: ($0 ?? []).map(\.description)) }
     }
+    aggregators = model.backbone.wiring.map { $0.aggregator?.description }
     diagrams = model.backbone.wiring.map { WiringDiagram($0).lines }
   }
 
@@ -139,6 +142,7 @@ public struct ModelSummary: Sendable, Encodable {
     for (index, diagram) in diagrams.enumerated() {
       let ganglions = stages[index].count(where: \.isGanglion)
       lines += ["", "stage\(index + 1): \(stages[index].count) layers, \(ganglions) of them ganglion layers"]
+      if let aggregator = aggregators[index] { lines.append("aggregator: \(aggregator)") }
       lines += diagram
     }
     return lines.joined(separator: "\n")

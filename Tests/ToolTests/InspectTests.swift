@@ -118,6 +118,18 @@ import Torch
     #expect(summary.text.contains("96x64 pixels"))
   }
 
+  @Test func aggregatorsAreNamedWhereThereAreAny() {
+    let summary = ModelSummary(.sparxMambaTinyCrossScale)
+    let named = [
+      "CSA, 4 heads, reductions 4, 8", "CSA, 4 heads, reductions 2, 4", "CSA, 4 heads, reductions 1, 2",
+    ]
+    #expect(summary.aggregators == [nil] + named)
+    for name in named { #expect(summary.text.contains("\naggregator: \(name)\n")) }
+    let plain = ModelSummary(.sparxMambaTinyPlain)
+    #expect(plain.aggregators == [nil, nil, nil, nil] && !plain.text.contains("aggregator"))
+    #expect(ModelSummary(.resNetMicro).aggregators.isEmpty)
+  }
+
   /// ConvNeXt drops the pixels that fill no patch; the others give them a position.
   @Test(arguments: [Architecture.convNeXtMicro, .mambaOutMicro, .resNetMicro])
   func mapsHaveTheirTrueSizes(architecture: Architecture) {

@@ -27,7 +27,7 @@ import Torch
     ("multiply-adds", ["sparx_mamba_micro", "sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_b"]),
     ("top1", ["sparx_mamba_b", "sparx_mamba_s", "sparx_mamba_t", "sparx_mamba_micro"]),
   ]) func orders(column: String, expected: [String]) throws {
-    #expect(try names("sparx_mamba_*", "--sort", column) == expected)
+    #expect(try names("sparx_mamba_?", "sparx_mamba_micro", "--sort", column) == expected)
   }
 
   /// Larger ones have the same operators, and would take seconds.

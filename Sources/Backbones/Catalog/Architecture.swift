@@ -132,6 +132,39 @@ public enum Architecture: String, CaseIterable, Sendable {
   /// A Swin small enough to train on a CPU in minutes; not published.
   case swinMicro = "swin_micro"
 
+  /// SparX-Mamba-T whose ganglion layers see all layers before them (DGC).
+  case sparxMambaTinyDenseGanglion = "sparx_mamba_t_dgc"
+  /// SparX-Mamba-T as a dense network: S = 1, and ganglion layers see all layers before them (DSN).
+  case sparxMambaTinyDenseNetStyle = "sparx_mamba_t_dsn"
+  /// SparX-Mamba-T without ganglion layers, stages 3 and 4 widened (PlainNet).
+  case sparxMambaTinyPlain = "sparx_mamba_t_plainnet"
+  /// SparX-Mamba-T with S = 1: every layer of stage 3 is a ganglion layer.
+  case sparxMambaTinyStride1 = "sparx_mamba_t_s1"
+  /// SparX-Mamba-T with S = 3: every third layer of stage 3 is a ganglion layer.
+  case sparxMambaTinyStride3 = "sparx_mamba_t_s3"
+  /// SparX-Mamba-T with S = 4: every fourth layer of stage 3 is a ganglion layer.
+  case sparxMambaTinyStride4 = "sparx_mamba_t_s4"
+  /// SparX-Mamba-T with M = 2: a ganglion layer sees the last 2 before it.
+  case sparxMambaTinyWindow2 = "sparx_mamba_t_m2"
+  /// SparX-Mamba-T with M = 4: the same network, as stage 3 has no more than 3 earlier ganglion layers.
+  case sparxMambaTinyWindow4 = "sparx_mamba_t_m4"
+  /// SparX-Mamba-T with a concatenation in place of DMCA (Concat).
+  case sparxMambaTinyConcatenation = "sparx_mamba_t_concat"
+  /// SparX-Mamba-T with DMCA's query and values, but no attention (w/o CGCA).
+  case sparxMambaTinyWithoutAttention = "sparx_mamba_t_no_cgca"
+  /// SparX-Mamba-T with attention over positions in DMCA (SRA).
+  case sparxMambaTinySpatialReduction = "sparx_mamba_t_sra"
+  /// SparX-Mamba-T with attention over positions at two scales in DMCA (CSA).
+  case sparxMambaTinyCrossScale = "sparx_mamba_t_csa"
+  /// SparX-Mamba-T with FcaFormer's cross attention in place of DMCA (SCA).
+  case sparxMambaTinySpatialCross = "sparx_mamba_t_sca"
+  /// SparX-Mamba-T without its position encoding (w/o DPE).
+  case sparxMambaTinyWithoutPositionEncoding = "sparx_mamba_t_no_dpe"
+  /// SparX-Mamba-T without the shortcut in DMCA (w/o Skip).
+  case sparxMambaTinyWithoutShortcut = "sparx_mamba_t_no_skip"
+  /// SparX-Mamba-T without the spatial reduction in DMCA (w/o SR).
+  case sparxMambaTinyWithoutReduction = "sparx_mamba_t_no_sr"
+
   private var entry: CatalogEntry {
     switch self {
     case .sparxMambaTiny: .sparxMambaTiny
@@ -196,6 +229,22 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .swinSmall: .swinSmall
     case .swinBase: .swinBase
     case .swinMicro: .swinMicro
+    case .sparxMambaTinyDenseGanglion: .sparxMambaTinyDenseGanglion
+    case .sparxMambaTinyDenseNetStyle: .sparxMambaTinyDenseNetStyle
+    case .sparxMambaTinyPlain: .sparxMambaTinyPlain
+    case .sparxMambaTinyStride1: .sparxMambaTinyStride1
+    case .sparxMambaTinyStride3: .sparxMambaTinyStride3
+    case .sparxMambaTinyStride4: .sparxMambaTinyStride4
+    case .sparxMambaTinyWindow2: .sparxMambaTinyWindow2
+    case .sparxMambaTinyWindow4: .sparxMambaTinyWindow4
+    case .sparxMambaTinyConcatenation: .sparxMambaTinyConcatenation
+    case .sparxMambaTinyWithoutAttention: .sparxMambaTinyWithoutAttention
+    case .sparxMambaTinySpatialReduction: .sparxMambaTinySpatialReduction
+    case .sparxMambaTinyCrossScale: .sparxMambaTinyCrossScale
+    case .sparxMambaTinySpatialCross: .sparxMambaTinySpatialCross
+    case .sparxMambaTinyWithoutPositionEncoding: .sparxMambaTinyWithoutPositionEncoding
+    case .sparxMambaTinyWithoutShortcut: .sparxMambaTinyWithoutShortcut
+    case .sparxMambaTinyWithoutReduction: .sparxMambaTinyWithoutReduction
     }
   }
 

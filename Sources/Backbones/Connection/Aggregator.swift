@@ -2,10 +2,19 @@ import Layers
 import Torch
 
 /// How a ganglion layer joins the features it sees with its own.
+///
+/// Lou, Fu & Yu (2409.09649): the published one, section 3.1, and those that its ablations put in its place, table 6.
 public enum Aggregator: Hashable, Sendable {
   /// Cross-layer channel attention: the paper's DMCA.
   case dynamicChannels(DynamicChannelAggregator.Configuration)
-  /// Concatenation and a convolutional feed-forward layer: the paper's ablation "Concat" (table 6).
+  /// Attention over positions in place of channels: the paper's ablations "SRA", with one reduction, and "CSA", with
+  /// several.
+  case spatialAttention(SpatialAttentionAggregator.Configuration)
+  /// Attention of positions to those of all maps, own and seen: the paper's ablation "SCA".
+  case spatialCrossAttention(heads: Int = 4)
+  /// DMCA's query and values without an attention: the paper's ablation "w/o CGCA".
+  case queryAndValue
+  /// Concatenation and a convolutional feed-forward layer: the paper's ablation "Concat".
   case concatenation
 
   /// Declares an aggregator for `sources` maps of `width` channels beside the layer's own, giving `outputs` channels.
@@ -13,9 +22,38 @@ public enum Aggregator: Hashable, Sendable {
     switch self {
     case .dynamicChannels(let configuration):
       DynamicChannelAggregator(scope, configuration, width: width, sources: sources, outputs: outputs)
+    case .spatialAttention(let configuration):
+      SpatialAttentionAggregator(scope, configuration, width: width, sources: sources, outputs: outputs)
+    case .spatialCrossAttention(let heads):
+      SpatialCrossAggregator(scope, heads: heads, width: width, sources: sources, outputs: outputs)
+    case .queryAndValue:
+      QueryValueAggregator(scope, width: width, sources: sources, outputs: outputs)
     case .concatenation:
       ConcatenationAggregator(scope, width: width, sources: sources, outputs: outputs)
     }
+  }
+}
+
+extension Aggregator: CustomStringConvertible {
+  /// The paper's name and what is varied, for example `DMCA, 4 groups, reduction 2`.
+  public var description: String {
+    switch self {
+    case .dynamicChannels(let configuration):
+      "DMCA, \(configuration.groups) groups, \(Self.reduction([configuration.reduction]))"
+        + (configuration.shortcut == .none ? ", no shortcut" : "")
+    case .spatialAttention(let configuration):
+      (configuration.reductions.count == 1 ? "SRA" : "CSA")
+        + ", \(configuration.heads) heads, \(Self.reduction(configuration.reductions))"
+    case .spatialCrossAttention(let heads): "SCA, \(heads) heads"
+    case .queryAndValue: "query and values, fused by convolutions"
+    case .concatenation: "concatenation, fused by convolutions"
+    }
+  }
+
+  private static func reduction(_ factors: [Int]) -> String {
+    if factors == [1] { return "no reduction" }
+    return (factors.count == 1 ? "reduction " : "reductions ")
+      + factors.map(String.init).joined(separator: ", ")
   }
 }
 
@@ -23,26 +61,4 @@ public enum Aggregator: Hashable, Sendable {
 protocol CrossLayerAggregator {
   /// From x `[B, C, H, W]` and the maps it sees, joined along channels, `[B, S·C, H, W]`: `[B, outputs, H, W]`.
   func callAsFunction(_ x: Tensor, attending seen: Tensor) -> Tensor
-}
-
-/// Everything concatenated, mixed by a 1x1 convolution, a residual depthwise 3x3 one and another 1x1.
-///
-/// Lou, Fu & Yu (2409.09649), section 4.4: "Concat". The hidden width, twice the layer's, is ours: no code was
-/// published, and the paper asks for a complexity comparable to DMCA's.
-struct ConcatenationAggregator: CrossLayerAggregator {
-  let norm: GroupNorm
-  let expand: Conv2d
-  let depthwise: ResidualDepthwiseConv
-  let project: Conv2d
-
-  init(_ scope: Scope, width: Int, sources: Int, outputs: Int) {
-    norm = GroupNorm(scope["d_norm"], sources * width)
-    expand = Conv2d(scope["d_proj.fc1"], (sources + 1) * width, 2 * width, kernel: 1)
-    depthwise = ResidualDepthwiseConv(scope["d_proj.dwconv"], 2 * width, kernel: 3)
-    project = Conv2d(scope["d_proj.fc2"], 2 * width, outputs, kernel: 1)
-  }
-
-  func callAsFunction(_ x: Tensor, attending seen: Tensor) -> Tensor {
-    project(depthwise(expand(concatenate([x, norm(seen)], along: 1))).gelu())
-  }
 }

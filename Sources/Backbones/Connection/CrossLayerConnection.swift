@@ -94,6 +94,8 @@ public struct Wiring: Hashable, Sendable {
 
   /// For each layer what it sees besides its predecessor, in the order of concatenation; `nil` for an ordinary layer.
   public let sources: [[Source]?]
+  /// How the ganglion layers join what they see with their own; `nil` where no layer sees anything.
+  public let aggregator: Aggregator?
 
   init(_ connection: CrossLayerConnection, depth: Int, hasInput: Bool) {
     let ganglions = Set(connection.ganglionLayers(depth: depth))
@@ -128,6 +130,7 @@ public struct Wiring: Hashable, Sendable {
       }
     }
     self.sources = sources
+    aggregator = sources.contains { $0?.isEmpty == false } ? connection.aggregator : nil
   }
 
   /// The ganglion layers that see something.
