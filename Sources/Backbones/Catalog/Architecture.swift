@@ -71,6 +71,10 @@ public enum Architecture: String, CaseIterable, Sendable {
   case visionMambaSmall = "vim_small"
   /// Vim-B.
   case visionMambaBase = "vim_base"
+  /// Vim-Ti+: Vim-Ti with half a patch between patches.
+  case visionMambaTinyPlus = "vim_tiny_plus"
+  /// Vim-S+: Vim-S with half a patch between patches.
+  case visionMambaSmallPlus = "vim_small_plus"
   /// Vim-Ti with a class token at each end.
   case visionMambaTinyDoubleToken = "vim_tiny_doublecls"
   /// Vim-Ti with the class token before the others.
@@ -132,6 +136,17 @@ public enum Architecture: String, CaseIterable, Sendable {
   /// A Swin small enough to train on a CPU in minutes; not published.
   case swinMicro = "swin_micro"
 
+  /// Gated scan and attention over patches, as wide as DeiT-Ti; not published.
+  case gatedHybridTiny = "gated_hybrid_tiny"
+  /// Gated scan and attention over patches, as wide as DeiT-S; not published.
+  case gatedHybridSmall = "gated_hybrid_small"
+  /// One small enough to train on a CPU in minutes; not published.
+  case gatedHybridMicro = "gated_hybrid_micro"
+  /// Gated scan and attention in four stages; not published.
+  case gatedHybridPyramidTiny = "gated_hybrid_pyramid_tiny"
+  /// One in four stages small enough to train on a CPU in minutes; not published.
+  case gatedHybridPyramidMicro = "gated_hybrid_pyramid_micro"
+
   private var entry: CatalogEntry {
     switch self {
     case .sparxMambaTiny: .sparxMambaTiny
@@ -167,6 +182,8 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .visionMambaTiny: .visionMambaTiny
     case .visionMambaSmall: .visionMambaSmall
     case .visionMambaBase: .visionMambaBase
+    case .visionMambaTinyPlus: .visionMambaTinyPlus
+    case .visionMambaSmallPlus: .visionMambaSmallPlus
     case .visionMambaTinyDoubleToken: .visionMambaTiny(reading: .endTokens)
     case .visionMambaTinyFirstToken: .visionMambaTiny(reading: .firstToken)
     case .visionMambaTinyLastPosition: .visionMambaTiny(reading: .lastPosition)
@@ -196,6 +213,11 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .swinSmall: .swinSmall
     case .swinBase: .swinBase
     case .swinMicro: .swinMicro
+    case .gatedHybridTiny: .gatedHybridTiny
+    case .gatedHybridSmall: .gatedHybridSmall
+    case .gatedHybridMicro: .gatedHybridMicro
+    case .gatedHybridPyramidTiny: .gatedHybridPyramidTiny
+    case .gatedHybridPyramidMicro: .gatedHybridPyramidMicro
     }
   }
 
