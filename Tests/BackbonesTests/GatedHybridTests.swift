@@ -251,10 +251,12 @@ private func shake(_ store: ParameterStore) {
     #expect(biases.allSatisfy { $0.tensor.abs().max().item() == 0 })
   }
 
-  @Test(arguments: [
-    (ScanOrder.rows, [0, 1, 2, 3, 4, 5]), (.rowsBackwards, [5, 4, 3, 2, 1, 0]),
-    (.columns, [0, 3, 1, 4, 2, 5]), (.columnsBackwards, [5, 2, 4, 1, 3, 0]),
-  ] as [(ScanOrder, [Double])]) func ordersReadMapsThisWay(_ order: ScanOrder, _ expected: [Double]) {
+  @Test(
+    arguments: [
+      (ScanOrder.rows, [0, 1, 2, 3, 4, 5]), (.rowsBackwards, [5, 4, 3, 2, 1, 0]),
+      (.columns, [0, 3, 1, 4, 2, 5]), (.columnsBackwards, [5, 2, 4, 1, 3, 0]),
+    ] as [(ScanOrder, [Double])]) func ordersReadMapsThisWay(_ order: ScanOrder, _ expected: [Double])
+  {
     let map = Tensor.arange(0, to: 6, dtype: .float64).reshape(1, 2, 3, 1)
     let sequence = order.sequence(of: map)
     expectEqual(sequence, expected, [1, 6, 1])
@@ -305,7 +307,8 @@ private func shake(_ store: ParameterStore) {
     let maps = withoutGradients { backbone.features(of: images(size.0, size.1)) }
     #expect(maps.count == network.configuration.depths.count)
     for (map, info) in zip(maps, backbone.featureInfo) {
-      #expect(map.shape == [2, info.channels, info.positions(size.0), info.positions(size.1)], "\(info.name)")
+      #expect(
+        map.shape == [2, info.channels, info.positions(size.0), info.positions(size.1)], "\(info.name)")
       expectFinite(map, info.name)
     }
     #expect(backbone.featureInfo.map(\.channels) == network.configuration.widths)
