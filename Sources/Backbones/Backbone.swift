@@ -20,7 +20,7 @@ public struct FeatureInfo: Hashable, Sendable {
     case dropped
     /// Those that fill no patch of that side are dropped, the others kept: sizes in patches are rounded up.
     case droppedByPatches(side: Int)
-    /// They get a patch of that side, wider than a stride: as many positions less as fit in the overlap.
+    /// They are in the last patch: positions are those of patches of that side, a stride apart, that cover the image.
     case keptByPatches(side: Int)
   }
 

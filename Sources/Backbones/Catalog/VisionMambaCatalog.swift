@@ -14,6 +14,7 @@ extension CatalogEntry {
     visionMamba(width: 768, weights: "Vim-base-midclstok", top1: 81.9, parameters: 98)
   }
 
+  // The authors fine-tune both of these without drop path (vim/scripts/ft-vim-t.sh, ft-vim-s.sh).
   static var visionMambaTinyPlus: CatalogEntry {
     visionMamba(width: 192, stride: 8, weights: "Vim-tiny-midclstok", top1: 78.3, parameters: 7)
   }
