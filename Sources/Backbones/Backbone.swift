@@ -20,6 +20,8 @@ public struct FeatureInfo: Hashable, Sendable {
     case dropped
     /// Those that fill no patch of that side are dropped, the others kept: sizes in patches are rounded up.
     case droppedByPatches(side: Int)
+    /// They are in the last patch: positions are those of patches of that side, a stride apart, that cover the image.
+    case keptByPatches(side: Int)
   }
 
   /// The positions that `pixels` of the image give in one direction.
@@ -27,6 +29,7 @@ public struct FeatureInfo: Hashable, Sendable {
     switch remainder {
     case .kept: (pixels + stride - 1) / stride
     case .dropped: pixels / stride
+    case .keptByPatches(let side): (max(0, pixels - side) + stride - 1) / stride + 1
     case .droppedByPatches(let side): (pixels / side * side + stride - 1) / stride
     }
   }

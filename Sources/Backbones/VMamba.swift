@@ -13,7 +13,7 @@ import Torch
 /// - Note: the first generation cuts the image into whole patches, so up to three rows and columns at its lower and right
 ///   edge are not seen; the second generation sees all pixels.
 /// - Note: the authors' code renames older keys (`ln_1`, `self_attention`, `patch_embed.proj`, `norm`, `head`) when it
-///   loads a file of the first generation; the keys here are those that it renames them to.
+///   loads a file of the first generation; the keys here are those that it renames them to, and loading does the same.
 ///
 /// Letters: B batch, C width of a stage, D inner width of the mixer, K = 4 directions, N states, R rank of the time
 /// step, H, W positions.
@@ -140,6 +140,10 @@ public struct VMamba: HierarchicalBackbone {
     }
     featureInfo = FeatureInfo.pyramid(
       widths, remainder: configuration.stem == .patches ? .droppedByPatches(side: 4) : .kept)
+    if configuration.stem == .patches {
+      scope.renames("patch_embed.proj", to: "patch_embed.0")
+      scope.renames("patch_embed.norm", to: "patch_embed.2")
+    }
     stem = VMambaStem(scope["patch_embed"], configuration)
     let rates = configuration.dropPathRates
     var stages: [Chain<VMambaLayer>] = []
@@ -165,6 +169,7 @@ public struct VMamba: HierarchicalBackbone {
     case .classifier(let classes):
       outputNorms = []
       classifier = VMambaClassifier(scope["classifier"].afterBlocks, widths.last ?? 0, classes: classes)
+      for name in ["norm", "head"] { scope.renames(name, to: "classifier.\(name)") }
     case .dense:
       outputNorms = widths.enumerated().map {
         LayerNorm2d(scope["outnorm\($0.offset)"].afterBlocks, $0.element, epsilon: VMamba.epsilon)
@@ -193,6 +198,8 @@ struct VMambaLayer: Layer {
       ScaledResidual(
         scale: nil, dropPath: DropPath(scope["drop_path_\(index)"], rate: dropPath), width)
     }
+    scope.renames("ln_1", to: "norm")
+    scope.renames("self_attention", to: "op")
     norm1 = LayerNorm2d(scope["norm"], width, epsilon: VMamba.epsilon)
     mixer = VMambaMixer(scope["op"], configuration.mixer, width: width)
     residual1 = residual(1)

@@ -122,7 +122,11 @@ public struct VisionMamba: Backbone {
   ) {
     let width = configuration.width
     readout = configuration.readout
-    featureInfo = [FeatureInfo(name: "stage1", channels: width, stride: configuration.stride)]
+    featureInfo = [
+      FeatureInfo(
+        name: "stage1", channels: width, stride: configuration.stride,
+        remainder: .keptByPatches(side: configuration.patch))
+    ]
     let area = configuration.channels * configuration.patch * configuration.patch
     embedding = TokenEmbedding(
       scope, channels: configuration.channels, width: width, patch: configuration.patch,

@@ -1,7 +1,7 @@
 public import Torch
 
 /// A linear layer over the channels of a map `[B, C, H, W]` and an optional activation: a 1x1 convolution whose weight is
-/// published as `[O, C]`.
+/// published as `[O, C]`, by some files as `[O, C, 1, 1]`.
 public struct Linear2d: Layer {
   private enum Form {
     case plain(weight: Tensor, bias: Tensor?, Activation?)
@@ -13,6 +13,7 @@ public struct Linear2d: Layer {
   public init(_ scope: Scope, _ inputs: Int, _ outputs: Int, bias: Bool = true, activation: Activation? = nil)
   {
     let weight = scope.parameter("weight", [outputs, inputs], .truncatedNormal(deviation: 0.02))
+    scope.takesConvolution("weight")
     let bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
     form =
       scope.mode.isPrepared

@@ -20,15 +20,18 @@ public struct AdaptationReport: CustomStringConvertible, Sendable {
   public let loaded: [String]
   /// What was resized, adapted or left at its first value, in order of declaration.
   public let changes: [Change]
+  /// What came under older names or in older shapes.
+  public let translation: Translation
 
-  /// One line, and one for each change.
+  /// One line, one for what came under older names, and one for each change.
   public var description: String {
     let width = changes.map(\.key.count).max() ?? 0
     let lines = changes.map { change in
       "  " + change.key + String(repeating: " ", count: width - change.key.count) + "  \(change)"
     }
-    return
-      (["\(source): \(loaded.count) of \(loaded.count + changes.count) tensors loaded as they are"] + lines)
+    let total = loaded.count + changes.count
+    let older = translation.isEmpty ? [] : ["  read: \(translation)"]
+    return (["\(source): \(loaded.count) of \(total) tensors loaded as they are"] + older + lines)
       .joined(separator: "\n")
   }
 }
@@ -60,6 +63,8 @@ extension ParameterStore {
   public func load(adapting tensors: [String: Tensor], from source: String = "the checkpoint") throws
     -> AdaptationReport
   {
+    let translation = translation(of: tensors.mapValues(\.shape))
+    let tensors = translation(tensors)
     let plan = match(tensors)
     var values: [String: Tensor] = [:]
     var changes: [AdaptationReport.Change] = []
@@ -85,6 +90,7 @@ extension ParameterStore {
     }
     assign(plan.matched, tensors)
     assign(changes.compactMap { self[$0.key] }, values)
-    return AdaptationReport(source: source, loaded: plan.matched.map(\.key), changes: changes)
+    return AdaptationReport(
+      source: source, loaded: plan.matched.map(\.key), changes: changes, translation: translation)
   }
 }

@@ -39,6 +39,8 @@ public struct TransferReport: Sendable {
   public var unexpected: [String] = []
   /// Keys whose sizes differ, which keep their values.
   public var misshaped: [String] = []
+  /// What came under older names or in older shapes.
+  public var translation = Translation.none
 }
 
 extension ParameterStore {
@@ -47,14 +49,20 @@ extension ParameterStore {
   /// - Parameters:
   ///   - tensors: the values by key; their element type is converted to the model's.
   ///   - source: names the tensors in errors, usually a file.
+  /// - Returns: what came under older names or in older shapes.
   /// - Throws: ``ParameterMismatch`` with every missing, unexpected and mis-shaped key.
-  public func load(_ tensors: [String: Tensor], from source: String = "the checkpoint") throws {
+  @discardableResult
+  public func load(_ tensors: [String: Tensor], from source: String = "the checkpoint") throws -> Translation
+  {
+    let translation = translation(of: tensors.mapValues(\.shape))
+    let tensors = translation(tensors)
     let plan = match(tensors)
     guard plan.missing.isEmpty && plan.unexpected.isEmpty && plan.misshaped.isEmpty else {
       throw ParameterMismatch(
         missing: plan.missing, unexpected: plan.unexpected, misshaped: plan.misshaped, source: source)
     }
     assign(plan.matched, tensors)
+    return translation
   }
 
   /// Copies those of `tensors` that fit, for a transfer to another head or task.
@@ -75,12 +83,14 @@ extension ParameterStore {
         outside.append(key)
       }
     }
+    let translation = translation(of: stripped.mapValues(\.shape))
+    stripped = translation(stripped)
     let plan = match(stripped)
     assign(plan.matched, stripped)
     return TransferReport(
       loaded: plan.matched.map(\.key), missing: plan.missing,
       unexpected: (plan.unexpected + outside).sorted(),
-      misshaped: plan.misshaped.map(\.key))
+      misshaped: plan.misshaped.map(\.key), translation: translation)
   }
 
   func match(_ tensors: [String: Tensor]) -> (

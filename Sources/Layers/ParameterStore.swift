@@ -34,6 +34,8 @@ public final class ParameterStore {
     public fileprivate(set) var adaptation: Adaptation?
     /// Where it stands in the order of computation.
     public let place: LayerPlace
+    /// Whether the matrix `[O, I]` may come as a convolution `[O, I, 1, 1]`, by ``Scope/takesConvolution(_:)``.
+    fileprivate(set) var takesConvolution = false
     fileprivate let path: [String]
   }
 
@@ -53,6 +55,8 @@ public final class ParameterStore {
   private var indices: [String: Int] = [:]
   /// Keys of published files that hold nothing of their own, by ``Scope/derives(_:)``.
   private(set) var derivedKeys: Set<String> = []
+  /// What older files call otherwise, by ``Scope/renames(_:to:)``.
+  private(set) var renamings: [Renaming] = []
 
   /// An empty store.
   ///
@@ -156,7 +160,15 @@ public final class ParameterStore {
     entries[index].adaptation = adaptation
   }
 
+  fileprivate func takeConvolution(_ key: String) {
+    if source != nil { return }
+    guard let index = indices[key] else { fatalError("the parameter key `\(key)` is not declared") }
+    entries[index].takesConvolution = true
+  }
+
   fileprivate func derive(_ key: String) { derivedKeys.insert(key) }
+
+  fileprivate func rename(_ renaming: Renaming) { renamings.append(renaming) }
 
   fileprivate func declare(
     _ name: String, in scope: Scope, _ shape: [Int], _ initializer: Initializer, kind: Kind, dtype: DType?,
@@ -261,6 +273,20 @@ public struct Scope {
 
   /// Says that published files may hold a tensor `name` here that follows from the configuration; loading skips it.
   public func derives(_ name: String) { store.derive((path + [name]).joined(separator: ".")) }
+
+  /// Says that older files of the authors have what is called `new` here under the name `old`; loading renames it.
+  ///
+  /// - Parameters:
+  ///   - old: the older name, relative to this place; dots separate components.
+  ///   - new: the name of a tensor or a place of tensors, relative to this place.
+  public func renames(_ old: String, to new: String) {
+    store.rename(.init(old: self[old].path, new: self[new].path, rule: "\(old) is \(new)"))
+  }
+
+  /// Says that the matrix `name` declared here, `[O, I]`, may come as the weight `[O, I, 1, 1]` of a convolution.
+  public func takesConvolution(_ name: String) {
+    store.takeConvolution((path + [name]).joined(separator: "."))
+  }
 
   /// Creates a trained table of positions `[1, tokens, C]` here, which is resized when a checkpoint has another grid.
   ///

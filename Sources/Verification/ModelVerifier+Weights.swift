@@ -10,9 +10,10 @@ extension ModelVerifier {
   /// - Throws: `CheckpointError` if the file cannot be read, or `ParameterMismatch` if its tensors are not the model's.
   public func loading(_ file: StateDictionary) throws -> ModelVerifier {
     let tensors = Dictionary(uniqueKeysWithValues: try file.tensors().map { ($0.key, $0.tensor) })
-    try makeModel(.classifier(classes: Self.classes)).store.load(tensors, from: file.path)
+    let translation = try makeModel(.classifier(classes: Self.classes)).store.load(tensors, from: file.path)
     var verifier = self
-    verifier.weights = tensors
+    verifier.weights = translation(tensors)
+    verifier.translation = translation
     return verifier
   }
 

@@ -1,6 +1,6 @@
 public import Backbones
 import Foundation
-import Layers
+public import Layers
 public import Torch
 
 /// Rebuilds the model of a reference and compares every number with it.
@@ -18,6 +18,8 @@ public struct ModelVerifier {
   let isPrepared: Bool
   /// Values that take the place of filled ones, by key.
   var weights: [String: Tensor] = [:]
+  /// What of those came under older names or in older shapes.
+  public internal(set) var translation = Translation.none
 
   /// A verifier of the model that `reference` names.
   ///

@@ -1,6 +1,8 @@
 import Analysis
 import ArgumentParser
+import Backbones
 import Foundation
+import Layers
 import Torch
 import Training
 
@@ -11,12 +13,14 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       Reads a safetensors file or one written by torch.save, whichever it is, without running anything in it, and writes \
       the format that the new file's name asks for: .safetensors, or .pth or .pt. Values keep their bits unless --dtype \
-      says otherwise. Of a run's checkpoint the weights to be used are taken: the averages where it has them.
+      says otherwise. Of a run's checkpoint the weights to be used are taken: the averages where it has them. With --model, \
+      tensors that authors once published under other names or in other shapes get those that the model has now.
 
       Examples:
         ganglion convert sparx_mamba_t.pth sparx_mamba_t.safetensors
         ganglion convert run.pth.tar w.safetensors --key model_ema --dtype bfloat16
         ganglion convert runs/demo/best.safetensors weights.pth
+        ganglion convert vssmtiny.pth w.safetensors --model vanilla_vmamba_tiny
       """)
 
   @ArgumentParser.Argument(help: "The file to read.", completion: .file())
@@ -35,6 +39,11 @@ struct ConvertCommand: ParsableCommand {
     help: ArgumentHelp(
       "Convert the floating-point tensors to float32, float16 or bfloat16.", valueName: "type"))
   var dtype: FloatType?
+
+  @Option(
+    help: ArgumentHelp("The catalog's model whose names and shapes older tensors get.", valueName: "name"),
+    completion: .list(Architecture.names))
+  var model: String?
 
   @Flag(help: "Replace the file to write if it is there.")
   var force = false
@@ -63,6 +72,7 @@ struct ConvertCommand: ParsableCommand {
       throw ValidationError(
         "'\(output)' must end in .safetensors, .pth or .pt, which says how it is written.")
     }
+    if let model { _ = try Architecture.named(model) }
   }
 
   func run() throws {
@@ -72,7 +82,8 @@ struct ConvertCommand: ParsableCommand {
     }
     let source = try StateDictionary(contentsOf: location(input), selecting: key)
     let isArchive = Extension(rawValue: location(output).pathExtension) != .safetensors
-    var plan = Conversion(source, floatType: dtype?.dtype, keepsMetadata: !isArchive)
+    let store = try model.map { try Architecture.named($0).makeModel(device: .meta).store }
+    var plan = Conversion(source, floatType: dtype?.dtype, keepsMetadata: !isArchive, for: store)
     let stop = StopSignal(finishing: "this tensor")
     do {
       try withTorchErrors { try plan.write(to: location(output)) { stop.number != nil } }
@@ -90,17 +101,25 @@ private struct Conversion {
   private let weights: [(stored: String, entry: StateDictionary.Entry)]
   private let leftOut: [ConversionReport.Item]
   private let target: StateDictionary.Target
+  private let translation: Translation
   private var overflowed: [String] = []
 
-  init(_ source: StateDictionary, floatType: DType?, keepsMetadata: Bool) {
+  init(_ source: StateDictionary, floatType: DType?, keepsMetadata: Bool, for store: ParameterStore?) {
     self.source = source
     let exported = Checkpoint.exportedWeights(of: source)
     let keys = exported.map { Dictionary($0.map { ($0.stored, $0.key) }) { $1 } }
-    weights = source.entries.compactMap { entry in
+    let kept = source.entries.compactMap { entry -> (stored: String, entry: StateDictionary.Entry)? in
       guard let key = keys.map({ $0[entry.key] }) ?? entry.key else { return nil }
       let dtype = floatType.flatMap { entry.dtype.isFloatingPoint ? $0 : nil } ?? entry.dtype
       return (entry.key, StateDictionary.Entry(key: key, dtype: dtype, shape: entry.shape))
     }
+    let shapes = Dictionary(kept.map { ($0.entry.key, $0.entry.shape) }) { $1 }
+    let translation = store?.translation(of: shapes) ?? .none
+    weights = kept.map { stored, entry in
+      let shape = translation.flattened.contains(entry.key) ? Array(entry.shape.prefix(2)) : entry.shape
+      return (stored, .init(key: translation.key(entry.key), dtype: entry.dtype, shape: shape))
+    }
+    self.translation = translation
     // Readers of PyTorch's weights in safetensors ask for this text.
     let metadata = source.format == .safeTensors ? source.metadata : ["format": "pt"]
     target = keepsMetadata ? .safeTensors(metadata: metadata) : .pyTorch
@@ -142,7 +161,7 @@ private struct Conversion {
     var overflowed: [String] = []
     try StateDictionary.write(weights.map(\.entry), as: target, to: url) { entry in
       if isInterrupted() { throw CancellationError() }
-      let tensor = try source.tensor(stored[entry.key] ?? entry.key)
+      let tensor = try source.tensor(stored[entry.key] ?? entry.key).reshape(entry.shape)
       if tensor.dtype == entry.dtype { return tensor }
       let converted = tensor.to(entry.dtype)
       if (tensor.isFinite() .& !converted.isFinite()).any().item() != 0 { overflowed.append(entry.key) }
@@ -155,7 +174,10 @@ private struct Conversion {
     ConversionReport(
       input: input, inputFormat: source.format.rawValue, output: output, key: source.selection?.path,
       strippedPrefix: source.selection?.prefix, tensors: weights.count,
-      bytes: weights.reduce(0) { $0 + $1.entry.byteCount }, leftOut: leftOut, overflowed: overflowed)
+      bytes: weights.reduce(0) { $0 + $1.entry.byteCount },
+      renamed: translation.renamed.map { .init(from: $0.old, to: $0.new) },
+      flattened: translation.flattened, translation: translation.description, leftOut: leftOut,
+      overflowed: overflowed)
   }
 }
 
@@ -168,8 +190,17 @@ private struct ConversionReport: Encodable {
   let strippedPrefix: String?
   let tensors: Int
   let bytes: Int
+  let renamed: [Renaming]
+  let flattened: [String]
+  /// The two in words.
+  let translation: String
   let leftOut: [Item]
   let overflowed: [String]
+
+  struct Renaming: Encodable {
+    let from: String
+    let to: String
+  }
 
   struct Item: Encodable {
     let key: String
@@ -183,6 +214,7 @@ private struct ConversionReport: Encodable {
     if let strippedPrefix, !strippedPrefix.isEmpty {
       lines.append("'\(strippedPrefix)' is left out of every key")
     }
+    if !translation.isEmpty { lines.append("tensors read: \(translation)") }
     lines += leftOut.map { "left out: \($0.key.prefix(160)) (\($0.kind))" }
     lines += overflowed.map {
       "warning: \($0.prefix(160)) has values too large for the new type, infinite now"

@@ -98,7 +98,9 @@ struct VerifyCommand: ParsableCommand {
       say(
         "weights: \(weights), \(file.format.rawValue)\(selection.map { ", \($0)" } ?? "")"
           .withoutControlCharacters)
-      return try verifier.loading(file)
+      let loaded = try verifier.loading(file)
+      sayTranslation(loaded.translation, of: weights)
+      return loaded
     } catch {
       throw unusable("\(error)")
     }

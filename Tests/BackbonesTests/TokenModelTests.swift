@@ -70,6 +70,7 @@ import Torch
     // Patches that overlap by half have one place less in each direction.
     let overlap = network == .vimPlus ? 1 : 0
     let expected = [size.0, size.1].map { ($0 + info.stride - 1) / info.stride - overlap }
+    #expect([size.0, size.1].map(info.positions) == expected)
     #expect(maps[0].shape == [1, 8] + expected)
     expectFinite(maps[0], info.name)
   }

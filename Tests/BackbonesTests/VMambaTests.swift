@@ -128,4 +128,88 @@ import Torch
     let rates = try #require(states).tensor.detached().exp()
     expectClose(rates, Tensor.arange(1, to: 17).expand([64, 16]), 1e-6)
   }
+
+  /// What the authors' first code called the tensors of the first generation, whose released files have these names.
+  private func released(_ store: ParameterStore) -> [String: Tensor] {
+    func old(_ key: String) -> String {
+      let names = [
+        "patch_embed.0.": "patch_embed.proj.", "patch_embed.2.": "patch_embed.norm.",
+        "classifier.norm.": "norm.", "classifier.head.": "head.",
+      ]
+      for (new, old) in names where key.hasPrefix(new) { return old + key.dropFirst(new.count) }
+      var path = key.split(separator: ".").map(String.init)
+      if path.count > 4, path[2] == "blocks" {
+        path[4] = ["norm": "ln_1", "op": "self_attention"][path[4]] ?? path[4]
+      }
+      return path.joined(separator: ".")
+    }
+    return Dictionary(uniqueKeysWithValues: store.entries.map { (old($0.key), $0.tensor.detached()) })
+  }
+
+  @Test func releasedFilesOfTheFirstGenerationLoad() throws {
+    let source = model(.vanilla)
+    let file = released(source.store)
+    #expect(file["layers.2.blocks.1.self_attention.out_norm.weight"] != nil && file["norm.bias"] != nil)
+    let target = Architecture.vmambaMicro.makeModel(
+      configuration(.vanilla), head: .classifier(classes: 3), seed: 1, dtype: .float64)
+    let translation = try target.store.load(file, from: "vssmtiny.pth")
+    // Of each of 5 layers a norm and 11 tensors of the mixer; of stem and classifier four each.
+    #expect(translation.renamed.count == 4 + 5 * (2 + 11) + 4)
+    for words in [
+      "under older names", "ln_1 is norm", "self_attention is op", "patch_embed.proj is patch_embed.0",
+      "head is classifier.head",
+    ] { #expect("\(translation)".contains(words), "\(translation)") }
+    let x = images(1, 40, 48)
+    withoutGradients { expectClose(target.backbone(x), source.backbone(x), 0) }
+
+    let adapted = try model(.vanilla, .classifier(classes: 5)).store.load(adapting: file, from: "a.pth")
+    #expect(adapted.changes.map(\.key) == ["classifier.head.weight", "classifier.head.bias"])
+    #expect("\(adapted)".contains("ln_1 is norm"), "\(adapted)")
+    #expect(model(.vanilla).store.transfer(file).translation == translation)
+  }
+
+  /// The names that the released files have are those of the published models: all of them, and no tensor more.
+  @Test(arguments: [
+    (Architecture.vanillaVMambaTiny, 15), (.vanillaVMambaSmall, 33), (.vanillaVMambaBase, 33),
+  ]) func everyReleasedNameIsKnown(_ architecture: Architecture, _ layers: Int) throws {
+    let store = architecture.makeModel(device: .meta).store
+    let shapes = released(store).mapValues(\.shape)
+    let translation = store.translation(of: shapes)
+    #expect(translation.renamed.count == 8 + 13 * layers)
+    #expect(Set(shapes.keys.map(translation.key)) == Set(store.entries.map(\.key)))
+  }
+
+  @Test func newNamesAreNotTranslated() throws {
+    let store = model(.vanilla).store
+    let values = Dictionary(uniqueKeysWithValues: store.entries.map { ($0.key, $0.tensor.detached()) })
+    #expect(try store.load(values).isEmpty)
+    // With both names the older one is too many: no tensor is dropped without a word.
+    var both = values
+    both["norm.weight"] = values["classifier.norm.weight"]
+    let error = #expect(throws: ParameterMismatch.self) { try store.load(both) }
+    #expect(error?.unexpected == ["norm.weight"])
+    // Without a classifier there is nothing that a classifier's older name could mean.
+    let bare = model(.vanilla, .none)
+    let missing = #expect(throws: ParameterMismatch.self) { try bare.store.load(released(store)) }
+    #expect(missing?.unexpected == ["head.bias", "head.weight", "norm.bias", "norm.weight"])
+    #expect(missing?.missing.isEmpty == true)
+  }
+
+  /// Files hold the weights of linear layers over maps as matrices or as convolutions of one pixel.
+  @Test(arguments: [Variant.second, .vanilla]) func linearLayersMayBeConvolutions(_ variant: Variant) throws {
+    let (source, target) = (model(variant), model(variant))
+    var file = Dictionary(uniqueKeysWithValues: source.store.entries.map { ($0.key, $0.tensor.detached()) })
+    let names = variant == .second ? ["in_proj", "out_proj", "fc1", "fc2"] : ["in_proj", "out_proj"]
+    let keys = file.keys.filter { key in names.contains { key.hasSuffix("\($0).weight") } }.sorted()
+    for key in keys { file[key] = file[key].map { $0.reshape($0.shape + [1, 1]) } }
+    withoutGradients { for entry in target.store.entries { entry.tensor.copy(from: entry.tensor * 0) } }
+    let translation = try target.store.load(file)
+    #expect(translation.flattened == keys && translation.renamed.isEmpty && keys.count == 5 * names.count)
+    for (a, b) in zip(target.store.entries, source.store.entries) {
+      expectClose(a.tensor, b.tensor, 0, a.key)
+    }
+    file["classifier.head.weight"] = file["classifier.head.weight"].map { $0.reshape($0.shape + [1, 1]) }
+    let error = #expect(throws: ParameterMismatch.self) { try target.store.load(file) }
+    #expect(error?.misshaped.map(\.key) == ["classifier.head.weight"])
+  }
 }

@@ -68,13 +68,48 @@ private let mixers = try? Fixture("vim_mixer", in: .module)
   }
 
   /// Half as many pixels between patches: 27 by 27 positions of 224 by 224 pixels, and a class token among them.
-  @Test func strideOfPlus() throws {
-    var configuration = try #require(Architecture.visionMambaTiny.configuration as? VisionMamba.Configuration)
-    configuration.stride = 8
-    let model = Architecture.visionMambaTiny.makeModel(configuration, device: .meta)
-    #expect(model.store["pos_embed"]?.tensor.shape == [1, 730, 192])
-    #expect(model.store.parameterCount == 7_148_008 + (730 - 197) * 192)
-    let map = withoutGradients { model.backbone.features(of: .zeros([1, 3, 224, 224], device: .meta))[0] }
-    #expect(map.shape == [1, 192, 27, 27])
+  @Test(arguments: [
+    (Architecture.visionMambaTinyPlus, Architecture.visionMambaTiny),
+    (.visionMambaSmallPlus, .visionMambaSmall),
+  ]) func strideOfPlus(_ plus: Architecture, _ plain: Architecture) throws {
+    let (model, other) = (plus.makeModel(device: .meta), plain.makeModel(device: .meta))
+    let width = try #require(plus.configuration.widths.first)
+    #expect(plus.configuration.widths == plain.configuration.widths)
+    #expect(model.store.entries.map(\.key) == other.store.entries.map(\.key))
+    #expect(model.store["pos_embed"]?.tensor.shape == [1, 730, width])
+    #expect(model.store.parameterCount == other.store.parameterCount + (730 - 197) * width)
+    for (size, expected) in [((224, 224), [27, 27]), ((250, 199), [31, 24])] as [((Int, Int), [Int])] {
+      let images = Tensor.zeros([1, 3, size.0, size.1], device: .meta)
+      let map = withoutGradients { model.backbone.features(of: images)[0] }
+      #expect(map.shape == [1, width] + expected)
+      #expect(model.backbone.featureInfo.map { [size.0, size.1].map($0.positions) } == [expected])
+    }
+  }
+
+  /// Fine-tuning starts from a network with whole patches between patches, as the authors do.
+  @Test func plusStartsFromWholeStrides() throws {
+    func model(_ stride: Int) -> Model {
+      var configuration = VisionMamba.Configuration(depth: 1, width: 8)
+      configuration.stride = stride
+      return Architecture.visionMambaTinyPlus.makeModel(
+        configuration, head: .classifier(classes: 3), seed: 3, dtype: .float64)
+    }
+    let (plain, plus) = (model(16), model(8))
+    let values = Dictionary(uniqueKeysWithValues: plain.store.entries.map { ($0.key, $0.tensor.detached()) })
+    let report = try plus.store.load(adapting: values, from: "vim.pth")
+    let change = try #require(report.changes.first)
+    #expect(report.changes.count == 1 && change.key == "pos_embed")
+    #expect(change.given == [1, 197, 8] && change.shape == [1, 730, 8])
+    #expect(report.loaded.count == values.count - 1)
+    let (given, table) = (try #require(values["pos_embed"]), try #require(plus.store["pos_embed"]).tensor)
+    // The class token's vector, in the middle of both tables, is kept; the others are a map, enlarged.
+    expectClose(table[..., 364], given[..., 98], 1e-6, "class token")
+    let map = PositionGrid(height: 14, width: 14, extra: .middle).map(of: given)
+      .resized(27, 27, .bicubic(antialias: true))
+    expectClose(PositionGrid(height: 27, width: 27, extra: .middle).map(of: table), map, 1e-5, "map")
+    for (height, width) in [(224, 224), (97, 130)] {
+      let images = Tensor.filled([1, 3, height, width], key: "images", dtype: .float64)
+      expectFinite(withoutGradients { plus.backbone(images) }, "\(height) by \(width)")
+    }
   }
 }

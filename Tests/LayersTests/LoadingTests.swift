@@ -75,4 +75,36 @@ import Torch
     #expect(report.missing.isEmpty && report.unexpected.isEmpty && report.misshaped.isEmpty)
     try expectLoaded(store, values)
   }
+
+  /// Older names are of whole components, and a place's rules are its own.
+  @Test func olderNamesAreRenamed() throws {
+    let store = ParameterStore()
+    for index in [1, 10] {
+      let place = store.root["layers"][index]
+      _ = Linear(place["new"], 2, 3)
+      place.renames("old", to: "new")
+    }
+    _ = Linear2d(store.root["map"], 2, 3, bias: false)
+    let file: [String: Tensor] = [
+      "layers.1.old.weight": .ones([3, 2]), "layers.1.old.bias": .ones([3]),
+      "layers.10.new.weight": .ones([3, 2]), "layers.10.old.bias": .full([3], 2),
+      "map.weight": .full([3, 2, 1, 1], 3),
+    ]
+    let translation = try store.load(file)
+    #expect(
+      translation.renamed.map(\.old) == ["layers.1.old.bias", "layers.1.old.weight", "layers.10.old.bias"])
+    #expect(
+      translation.renamed.map(\.new) == ["layers.1.new.bias", "layers.1.new.weight", "layers.10.new.bias"])
+    #expect(
+      "\(translation)" == "3 under older names (old is new); 1 as convolutions of 1 by 1", "\(translation)")
+    expectEqual(try #require(store["layers.10.new.bias"]).tensor, [2, 2, 2], [3])
+    expectEqual(try #require(store["map.weight"]).tensor, [3, 3, 3, 3, 3, 3], [3, 2])
+
+    var other = file
+    other["layers.1.older.bias"] = other.removeValue(forKey: "layers.1.old.bias")
+    other["old.bias"] = .ones([3])
+    let error = try #require(throws: ParameterMismatch.self) { try store.load(other) }
+    #expect(error.unexpected == ["layers.1.older.bias", "old.bias"])
+    #expect(error.missing == ["layers.1.new.bias"])
+  }
 }

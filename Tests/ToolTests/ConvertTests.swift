@@ -1,4 +1,6 @@
+import Backbones
 import Foundation
+import Layers
 import TestSupport
 import Testing
 import Torch
@@ -44,6 +46,38 @@ import Torch
         #expect(before == after, "\(key)")
       }
       #expect(try files(in: folder) == ["1.safetensors", "2.pth", "3.safetensors"])
+    }
+  }
+
+  /// A file under the names of the first VMamba code gets the model's names, and is then as any other.
+  @Test func olderNamesBecomeTheModels() throws {
+    try inScratchFolder { folder in
+      let model = Architecture.vanillaVMambaTiny.makeModel(device: .meta)
+      let entries = model.store.entries.map { entry -> (String, Tensor) in
+        let old = entry.key.replacingOccurrences(of: ".op.", with: ".self_attention.")
+        let shape = entry.tensor.shape + (entry.key.hasSuffix("op.in_proj.weight") ? [1, 1] : [])
+        return (old, .zeros(shape, dtype: .float16))
+      }
+      let (old, new) = (path(folder, "old.safetensors"), path(folder, "new.safetensors"))
+      try SafeTensors.write(entries, to: URL(filePath: old))
+      let result = try convert(old, new, "--model", "vanilla_vmamba_tiny", "--json")
+      #expect(result.status == 0, "\(result.errors)")
+      let object = try report(result)
+      let renamed = try #require(object["renamed"] as? [[String: String]])
+      #expect(renamed.count == 15 * 11)
+      #expect(
+        renamed.contains([
+          "from": "layers.0.blocks.0.self_attention.Ds", "to": "layers.0.blocks.0.op.Ds",
+        ]))
+      #expect((object["flattened"] as? [String])?.count == 15)
+      let converted = try StateDictionary(contentsOf: URL(filePath: new)).entries
+      #expect(
+        Dictionary(uniqueKeysWithValues: converted.map { ($0.key, $0.shape) })
+          == Dictionary(uniqueKeysWithValues: model.store.entries.map { ($0.key, $0.tensor.shape) }))
+      let text = try convert(old, new, "--model", "vanilla_vmamba_tiny", "--force").errors
+      #expect(text.contains("165 under older names (self_attention is op); 15 as convolutions"), "\(text)")
+      let unknown = try convert(old, new, "--model", "vgg16", "--force")
+      #expect(unknown.status == 64 && unknown.errors.contains("--model must be one of"), "\(unknown.errors)")
     }
   }
 

@@ -119,6 +119,34 @@ import Torch
     }
   }
 
+  /// Tensors that authors once published in another shape are taken, and that is said.
+  @Test func olderShapesAreTakenWithANote() throws {
+    try inScratchFolder { root in
+      let model = Architecture.vmambaMicro.makeModel(seed: 4)
+      try picture(3).writePNG(to: root.appending(path: "a.png"))
+      let entries = model.store.entries.map { ($0.key, $0.tensor.detached()) }
+      let older = entries.map { key, tensor in
+        (
+          key.replacingOccurrences(of: ".op.", with: ".self_attention."),
+          key.hasSuffix("in_proj.weight") ? tensor.reshape(tensor.shape + [1, 1]) : tensor
+        )
+      }
+      var lines: [String] = []
+      for (name, tensors) in [("new", entries), ("old", older)] {
+        try SafeTensors.write(tensors, to: root.appending(path: "\(name).safetensors"))
+        let result = try Shell.run(
+          "ganglion predict --model vmamba_micro --weights \(name).safetensors --json --threads 1 a.png",
+          in: root)
+        #expect(result.status == 0, "\(result.errors)")
+        let note =
+          "old.safetensors: tensors read: 60 under older names (self_attention is op); 6 as convolutions"
+        #expect(result.errors.contains(note) == (name == "old"), "\(result.errors)")
+        lines.append(result.output)
+      }
+      #expect(lines[0] == lines[1])
+    }
+  }
+
   /// Copies are called as their pictures, never take a name twice, and leave the pictures as they are.
   @Test func annotatedCopies() throws {
     try inScratchFolder { root in

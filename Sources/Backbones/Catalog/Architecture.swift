@@ -71,6 +71,10 @@ public enum Architecture: String, CaseIterable, Sendable {
   case visionMambaSmall = "vim_small"
   /// Vim-B.
   case visionMambaBase = "vim_base"
+  /// Vim-Ti+: Vim-Ti with half a patch between patches.
+  case visionMambaTinyPlus = "vim_tiny_plus"
+  /// Vim-S+: Vim-S with half a patch between patches.
+  case visionMambaSmallPlus = "vim_small_plus"
   /// Vim-Ti with a class token at each end.
   case visionMambaTinyDoubleToken = "vim_tiny_doublecls"
   /// Vim-Ti with the class token before the others.
@@ -164,6 +168,16 @@ public enum Architecture: String, CaseIterable, Sendable {
   case sparxMambaTinyWithoutShortcut = "sparx_mamba_t_no_skip"
   /// SparX-Mamba-T without the spatial reduction in DMCA (w/o SR).
   case sparxMambaTinyWithoutReduction = "sparx_mamba_t_no_sr"
+  /// Gated scan and attention over patches, as wide as DeiT-Ti; not published.
+  case gatedHybridTiny = "gated_hybrid_tiny"
+  /// Gated scan and attention over patches, as wide as DeiT-S; not published.
+  case gatedHybridSmall = "gated_hybrid_small"
+  /// One small enough to train on a CPU in minutes; not published.
+  case gatedHybridMicro = "gated_hybrid_micro"
+  /// Gated scan and attention in four stages; not published.
+  case gatedHybridPyramidTiny = "gated_hybrid_pyramid_tiny"
+  /// One in four stages small enough to train on a CPU in minutes; not published.
+  case gatedHybridPyramidMicro = "gated_hybrid_pyramid_micro"
 
   private var entry: CatalogEntry {
     switch self {
@@ -200,6 +214,8 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .visionMambaTiny: .visionMambaTiny
     case .visionMambaSmall: .visionMambaSmall
     case .visionMambaBase: .visionMambaBase
+    case .visionMambaTinyPlus: .visionMambaTinyPlus
+    case .visionMambaSmallPlus: .visionMambaSmallPlus
     case .visionMambaTinyDoubleToken: .visionMambaTiny(reading: .endTokens)
     case .visionMambaTinyFirstToken: .visionMambaTiny(reading: .firstToken)
     case .visionMambaTinyLastPosition: .visionMambaTiny(reading: .lastPosition)
@@ -245,6 +261,11 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .sparxMambaTinyWithoutPositionEncoding: .sparxMambaTinyWithoutPositionEncoding
     case .sparxMambaTinyWithoutShortcut: .sparxMambaTinyWithoutShortcut
     case .sparxMambaTinyWithoutReduction: .sparxMambaTinyWithoutReduction
+    case .gatedHybridTiny: .gatedHybridTiny
+    case .gatedHybridSmall: .gatedHybridSmall
+    case .gatedHybridMicro: .gatedHybridMicro
+    case .gatedHybridPyramidTiny: .gatedHybridPyramidTiny
+    case .gatedHybridPyramidMicro: .gatedHybridPyramidMicro
     }
   }
 

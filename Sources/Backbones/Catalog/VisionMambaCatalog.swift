@@ -14,6 +14,15 @@ extension CatalogEntry {
     visionMamba(width: 768, weights: "Vim-base-midclstok", top1: 81.9, parameters: 98)
   }
 
+  // The authors fine-tune both of these without drop path (vim/scripts/ft-vim-t.sh, ft-vim-s.sh).
+  static var visionMambaTinyPlus: CatalogEntry {
+    visionMamba(width: 192, stride: 8, weights: "Vim-tiny-midclstok", top1: 78.3, parameters: 7)
+  }
+
+  static var visionMambaSmallPlus: CatalogEntry {
+    visionMamba(width: 384, stride: 8, weights: "Vim-small-midclstok", top1: 81.6, parameters: 26)
+  }
+
   static func visionMambaTiny(
     scanning directions: VisionMamba.Directions = .averaged,
     reading readout: VisionMamba.Readout = .middleToken
@@ -35,9 +44,10 @@ extension CatalogEntry {
   }
 
   private static func visionMamba(
-    width: Int, dropPath: Double = 0, weights: String, top1: Double, parameters: Double
+    width: Int, stride: Int = 16, dropPath: Double = 0, weights: String, top1: Double, parameters: Double
   ) -> CatalogEntry {
     var configuration = VisionMamba.Configuration(width: width)
+    configuration.stride = stride
     configuration.dropPath = dropPath
     return CatalogEntry(
       configuration: configuration, input: ModelInput(),

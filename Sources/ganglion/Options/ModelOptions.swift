@@ -115,7 +115,7 @@ struct ModelOptions: ParsableArguments {
   private func load(_ file: StateDictionary, into built: Model, _ count: Int) throws {
     do {
       let tensors = Dictionary(try file.tensors().map { ($0.key, $0.tensor) }) { $1 }
-      try built.store.load(tensors, from: file.path)
+      sayTranslation(try built.store.load(tensors, from: file.path), of: file.path)
     } catch let mismatch as ParameterMismatch {
       guard let found = mismatch.classCount(insteadOf: count) else { throw mismatch }
       let names = classes.map { "\(printable($0)) names" } ?? "ImageNet-1K has"
