@@ -20,24 +20,24 @@ extension SparX.Mixer {
   /// What precedes the mixer and the mixer itself, declared in the published order.
   func make(_ scope: Scope, _ stage: SparX.Stage, at place: SparXPlace) -> (SparXEntry, any Layer) {
     let width = stage.width
-    func entry(projection: Int? = nil) -> SparXEntry {
-      SparXEntry(scope, stage, sources: place.sources, projection: projection)
+    func entry(_ outputs: Int? = nil) -> SparXEntry {
+      SparXEntry(scope, stage, sources: place.sources, outputs: outputs)
     }
     switch self {
     case .scan2D(let states, let expansion, let kernel):
       let scan = Scan2DMixer.declareScan(scope, width: width, expansion: expansion, states: states)
       return (
-        entry(projection: expansion * width),
+        entry(expansion * width),
         Scan2DMixer(scope, scan, width: width, expansion: expansion, kernel: kernel)
       )
     case .convolution(let expansion, let kernel):
       return (
-        entry(projection: expansion * width),
+        entry(expansion * width),
         ConvolutionMixer(scope, width: width, expansion: expansion, kernel: kernel)
       )
     case .scan1D(let directions, let states, let expansion):
       return (
-        entry(projection: expansion * width),
+        entry(expansion * width),
         Scan1DMixer(scope, directions, width: width, inner: expansion * width, states: states)
       )
     case .windowAttention(let side, let headWidth):

@@ -334,14 +334,14 @@ enum SparXEntry {
   case projection(Conv2d)
   case aggregator(any CrossLayerAggregator)
 
-  /// An entry to `projection` channels; to the stage's own, without a projection, if absent.
-  init(_ scope: Scope, _ stage: SparX.Stage, sources: Int?, projection: Int? = nil) {
+  /// An entry that gives `outputs` channels; without a projection, the stage's own, if absent.
+  init(_ scope: Scope, _ stage: SparX.Stage, sources: Int?, outputs: Int? = nil) {
     if let sources, sources > 0 {
       self = .aggregator(
         stage.connection.aggregator.make(
-          scope, width: stage.width, sources: sources, outputs: projection ?? stage.width))
-    } else if let projection {
-      self = .projection(Conv2d(scope["in_proj"], stage.width, projection, kernel: 1))
+          scope, width: stage.width, sources: sources, outputs: outputs ?? stage.width))
+    } else if let outputs {
+      self = .projection(Conv2d(scope["in_proj"], stage.width, outputs, kernel: 1))
     } else {
       self = .identity
     }

@@ -4,8 +4,8 @@
 /// published. What is chosen here:
 /// - Note: norms, learned shortcut scales, stem, down-sampling and classifier are SparX-Mamba's; SparX-Swin-B has the stem
 ///   of T, from which the paper makes it, and the stride and the placement of SparX-Mamba-B.
-/// - Note: SparX-Swin's hidden width is 3.25 times the stage's. The paper prints none and asks for Swin's cost: this comes
-///   within 5 % of Swin's parameters and multiply-adds at both sizes, where 4 would cost 14 % more multiply-adds.
+/// - Note: SparX-Swin's hidden width is 3.25 times the stage's. The text names no factor and asks for Swin's cost: this
+///   one comes within 5 % of the parameters and multiply-adds of Swin-T and Swin-B, and Swin's own 4 does not.
 /// - Note: the scans keep the base network's one state for each channel and its hidden width of 4 times the stage's; with
 ///   Mamba's 16 states the scan in two directions would cost more than VMamba-T, which the paper finds it cheaper than.
 extension CatalogEntry {
