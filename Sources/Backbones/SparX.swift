@@ -46,8 +46,8 @@ public struct SparX: Backbone {
 
   /// What mixes positions inside a layer.
   ///
-  /// In a ganglion layer the aggregator's output takes the place of the mixer's first projection where the mixer begins
-  /// with one of its own kind (the scans and ``convolution(expansion:kernel:)``), and that of its input otherwise.
+  /// The scans and ``convolution(expansion:kernel:)`` begin with a projection, which the aggregator replaces in a ganglion
+  /// layer; the others are handed the aggregator's output instead of the layer's own features.
   public enum Mixer: Hashable, Sendable {
     /// A depthwise convolution and the scan in four directions: the published SparX-Mamba.
     case scan2D(states: Int = 1, expansion: Int = 2, kernel: Int = 5)
