@@ -104,36 +104,52 @@ struct MambaOutStage: Layer {
 /// A norm, a convolution beside a gate, and a shortcut: the Gated CNN block.
 ///
 /// Yu & Wang (2405.07992), algorithm 1, after Dauphin et al., "Language Modeling with Gated Convolutional Networks"
-/// (1612.08083). Of the D channels that are gated, the last K are convolved.
+/// (1612.08083). From `[B, C, H, W]` to the same.
 struct GatedConvolution: Layer {
   let norm: LayerNorm
-  let expand: Linear
-  let conv: Conv2d
-  let project: Linear
+  let mixer: GatedConvolutionMixer
   let dropPath: DropPath
-  let parts: [Int]
 
   init(_ scope: Scope, _ width: Int, _ configuration: MambaOut.Configuration, dropPath: Double) {
-    let D = Int(configuration.expansion * Double(width))
-    let K = Int(configuration.convolvedShare * Double(width))
-    if K < 1 || K > D {
-      fatalError("MambaOut: of \(D) inner channels \(K) cannot be convolved; change a share or the expansion")
-    }
-    parts = [D, D - K, K]
     norm = LayerNorm(scope["norm"], width, epsilon: 1e-6)
-    expand = Linear(scope["fc1"], width, 2 * D)
-    conv = Conv2d(scope["conv"], K, K, kernel: configuration.kernel, groups: K)
-    project = Linear(scope["fc2"], D, width)
+    mixer = GatedConvolutionMixer(
+      scope, width, expansion: configuration.expansion, kernel: configuration.kernel,
+      convolvedShare: configuration.convolvedShare)
     self.dropPath = DropPath(scope["drop_path"], rate: dropPath)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    let expanded = expand(norm(x.permute(0, 2, 3, 1)))  // [B, H, W, 2 D]
-      .split(parts, along: -1)
+    let branch = mixer(norm(x.permute(0, 2, 3, 1)))  // [B, H, W, C]
+    return x + dropPath(branch.permute(0, 3, 1, 2))
+  }
+}
+
+/// A convolution beside a gate, between two projections, `[B, H, W, C]` to the same.
+///
+/// Of the D channels that are gated, the last K are convolved.
+struct GatedConvolutionMixer: Layer {
+  let expand: Linear
+  let conv: Conv2d
+  let project: Linear
+  let parts: [Int]
+
+  init(_ scope: Scope, _ width: Int, expansion: Double, kernel: Int, convolvedShare: Double = 1) {
+    let D = Int(expansion * Double(width))
+    let K = Int(convolvedShare * Double(width))
+    if K < 1 || K > D {
+      fatalError("MambaOut: of \(D) inner channels \(K) cannot be convolved; change a share or the expansion")
+    }
+    parts = [D, D - K, K]
+    expand = Linear(scope["fc1"], width, 2 * D)
+    conv = Conv2d(scope["conv"], K, K, kernel: kernel, groups: K)
+    project = Linear(scope["fc2"], D, width)
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    let expanded = expand(x).split(parts, along: -1)  // [B, H, W, D | D - K | K]
     let (gate, kept, convolved) = (expanded[0], expanded[1], expanded[2])
     let mixed = conv(convolved.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  // [B, H, W, K]
-    let branch = project(gate.gelu() * concatenate([kept, mixed], along: -1))
-    return x + dropPath(branch.permute(0, 3, 1, 2))
+    return project(gate.gelu() * concatenate([kept, mixed], along: -1))
   }
 }
 

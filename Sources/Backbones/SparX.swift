@@ -1,5 +1,4 @@
 public import Layers
-import Scan
 import Torch
 
 /// SparX: a hierarchical backbone whose layers talk to each other through sparse cross-layer connections.
@@ -46,11 +45,44 @@ public struct SparX: HierarchicalBackbone {
   }
 
   /// What mixes positions inside a layer.
+  ///
+  /// The scans and ``convolution(expansion:kernel:)`` begin with a projection, which the aggregator replaces in a ganglion
+  /// layer; the others are handed the aggregator's output instead of the layer's own features.
   public enum Mixer: Hashable, Sendable {
     /// A depthwise convolution and the scan in four directions: the published SparX-Mamba.
     case scan2D(states: Int = 1, expansion: Int = 2, kernel: Int = 5)
     /// A depthwise convolution alone, between the same projections: a control without a scan.
     case convolution(expansion: Int = 2, kernel: Int = 5)
+    /// Mamba's scan of the positions row by row, or Vim's in both directions, without a convolution or a gate.
+    ///
+    /// Section 4.5, "SSM" and "Bi-SSM"; the authors publish no code.
+    /// - Note: only the four-way scan of the published layer and its depthwise convolution are replaced, so projections,
+    ///   SiLU, the norm and the number of states stay.
+    case scan1D(VisionMamba.Directions = .forward, states: Int = 1, expansion: Int = 2)
+    /// Attention inside windows, which every other layer shifts by half their side: Swin's.
+    ///
+    /// Section 4.5, "SparX-Swin"; the authors publish no code.
+    /// - Note: the aggregator gives C channels, from which queries, keys and values are projected.
+    /// - Note: a map that is no larger than a window is not shifted, whatever the head.
+    /// - Note: heads are as wide as the multiple of 4 nearest to `headWidth` that divides the stage's width, the smaller of
+    ///   two: the widths of SparX-Swin-B do not divide by Swin's 32.
+    case windowAttention(side: Int = 7, headWidth: Int = 32)
+    /// A convolution beside a gate: MambaOut's Gated CNN block without its norm and shortcut.
+    case gatedConvolution(expansion: Double = 8.0 / 3, kernel: Int = 7)
+    /// A scan beside a branch without one inside windows: MambaVision's mixer.
+    case windowScan(side: Int = 14, states: Int = 8)
+    /// Dynamic convolution of one half of the channels, attention of the other: TransXNet's D-Mixer.
+    ///
+    /// Stages 1, 2, 3 reduce keys and values by 8, 4, 2 as published; each layer has a table of biases of its own.
+    case dualDynamic(headWidth: Int = 24, kernels: Int = 2, kernel: Int = 7)
+  }
+
+  /// What mixes channels inside a layer.
+  public enum FeedForward: Hashable, Sendable {
+    /// Two projections with a residual depthwise 3x3 convolution between them: the published SparX-Mamba.
+    case convolutional
+    /// Two projections: section 4.5, "FFN".
+    case linear
   }
 
   /// Everything that defines the network but its head.
@@ -63,8 +95,10 @@ public struct SparX: HierarchicalBackbone {
     public var mixer = Mixer.scan2D()
     /// Whether each layer begins with a residual depthwise 3x3 convolution that tells positions apart (DPE).
     public var hasPositionEncoding = true
-    /// The feed-forward layer's hidden width as a multiple of the stage's.
-    public var expansion = 4
+    /// What mixes channels.
+    public var feedForward = FeedForward.convolutional
+    /// The feed-forward layer's hidden width as a multiple of the stage's, rounded down.
+    public var expansion = 4.0
     /// The drop-path rate of the last layer; it rises linearly from 0.
     public var dropPath = 0.0
     /// The number of image channels.
@@ -80,12 +114,12 @@ public struct SparX: HierarchicalBackbone {
       get { stages.map(\.width) }
       set { for index in stages.indices { stages[index].width = newValue[index] } }
     }
-    /// DMCA attends in four parts.
-    public var widthUnit: Int { 4 }
+    /// DMCA attends in four parts; the D-Mixer halves the channels first.
+    public var widthUnit: Int { if case .dualDynamic = mixer { 8 } else { 4 } }
 
     public func makeBackbone(_ scope: Scope, imageSize: (height: Int, width: Int), head: Head) -> any Backbone
     {
-      SparX(scope, self, head: head)
+      SparX(scope, self, imageSize: imageSize, head: head)
     }
 
     /// A network of these stages.
@@ -146,8 +180,12 @@ public struct SparX: HierarchicalBackbone {
   /// - Parameters:
   ///   - scope: where they go.
   ///   - configuration: the network.
+  ///   - imageSize: height and width in pixels of the images that tables of biases are for, if the mixer has any.
   ///   - head: what follows the last stage.
-  public init(_ scope: Scope, _ configuration: Configuration, head: Head) {
+  public init(
+    _ scope: Scope, _ configuration: Configuration, imageSize: (height: Int, width: Int) = (224, 224),
+    head: Head
+  ) {
     let widths = configuration.stages.map(\.width)
     featureInfo = widths.enumerated().map {
       FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
@@ -164,7 +202,11 @@ public struct SparX: HierarchicalBackbone {
           place["blocks"], stage.connection, depth: stage.depth, hasInput: index > 0
         ) { scope, layer, sources in
           SparXLayer(
-            scope, stage, configuration, sources: sources,
+            scope, configuration,
+            at: SparXPlace(
+              stage: index, layer: layer, sources: sources,
+              height: imageSize.height.dividedUp(by: 4 << index),
+              width: imageSize.width.dividedUp(by: 4 << index)),
             dropPath: configuration.dropPath * Double(before + layer) / Double(max(1, depth - 1)))
         })
       before += stage.depth
@@ -227,30 +269,23 @@ struct SparXLayer: ConnectedLayer {
   let mixer: any Layer
   let residual1: ScaledResidual
   let norm2: GroupNorm
-  let feedForward: ConvFeedForward
+  let feedForward: any Layer
   let residual2: ScaledResidual
 
-  init(
-    _ scope: Scope, _ stage: SparX.Stage, _ configuration: SparX.Configuration, sources: Int?,
-    dropPath: Double
-  ) {
+  init(_ scope: Scope, _ configuration: SparX.Configuration, at place: SparXPlace, dropPath: Double) {
+    let stage = configuration.stages[place.stage]
     let width = stage.width
     position =
       configuration.hasPositionEncoding
       ? ResidualDepthwiseConv(scope["pos_embed"], width, kernel: 3) : nil
     norm1 = GroupNorm(scope["norm"], width)
-    let operation = scope["op"]
-    switch configuration.mixer {
-    case .scan2D(let states, let expansion, let kernel):
-      let scan = Scan2DMixer.declareScan(operation, width: width, expansion: expansion, states: states)
-      entry = SparXEntry(operation, stage, sources: sources, outputs: expansion * width)
-      mixer = Scan2DMixer(operation, scan, width: width, expansion: expansion, kernel: kernel)
-    case .convolution(let expansion, let kernel):
-      entry = SparXEntry(operation, stage, sources: sources, outputs: expansion * width)
-      mixer = ConvolutionMixer(operation, width: width, expansion: expansion, kernel: kernel)
-    }
+    (entry, mixer) = configuration.mixer.make(scope["op"], stage, at: place)
     norm2 = GroupNorm(scope["norm2"], width)
-    feedForward = ConvFeedForward(scope["mlp"], width, hidden: configuration.expansion * width)
+    let hidden = Int(configuration.expansion * Double(width))
+    switch configuration.feedForward {
+    case .convolutional: feedForward = ConvFeedForward(scope["mlp"], width, hidden: hidden)
+    case .linear: feedForward = LinearFeedForward(scope["mlp"], width, hidden: hidden)
+    }
     func residual(_ index: Int) -> ScaledResidual {
       ScaledResidual(
         scale: stage.shortcutScale.map { (scope["layerscale_\(index)"], $0) },
@@ -267,22 +302,29 @@ struct SparXLayer: ConnectedLayer {
   }
 }
 
-/// What precedes the mixer: a projection in an ordinary layer, an aggregator in a ganglion layer.
+/// What precedes the mixer: an aggregator in a ganglion layer, in an ordinary one a projection or nothing.
 enum SparXEntry {
+  case identity
   case projection(Conv2d)
   case aggregator(any CrossLayerAggregator)
 
-  init(_ scope: Scope, _ stage: SparX.Stage, sources: Int?, outputs: Int) {
+  /// An entry that gives `outputs` channels; without a projection, the stage's own, if absent.
+  init(_ scope: Scope, _ stage: SparX.Stage, sources: Int?, outputs: Int? = nil) {
     if let sources, sources > 0 {
       self = .aggregator(
-        stage.connection.aggregator.make(scope, width: stage.width, sources: sources, outputs: outputs))
-    } else {
+        stage.connection.aggregator.make(
+          scope, width: stage.width, sources: sources, outputs: outputs ?? stage.width))
+    } else if let outputs {
       self = .projection(Conv2d(scope["in_proj"], stage.width, outputs, kernel: 1))
+    } else {
+      self = .identity
     }
   }
 
   func callAsFunction(_ x: Tensor, _ seen: Tensor?) -> Tensor {
     switch self {
+    case .identity:
+      return x
     case .projection(let project):
       return project(x)
     case .aggregator(let aggregate):
@@ -290,50 +332,6 @@ enum SparXEntry {
       return aggregate(x, attending: seen)
     }
   }
-}
-
-/// The VSS mixer: a depthwise convolution, SiLU, the scan in four directions, a norm and a projection.
-///
-/// Liu et al., "VMamba" (2401.10166), section 4.2, without a gate. From `[B, D, H, W]` to `[B, C, H, W]`.
-struct Scan2DMixer: Layer {
-  let conv: Conv2d
-  let scan: Scan2D
-  let norm: GroupNorm
-  let project: Conv2d
-
-  init(_ scope: Scope, _ scan: Scan2D, width: Int, expansion: Int, kernel: Int) {
-    let inner = expansion * width
-    self.scan = scan
-    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner, activation: .silu)
-    norm = GroupNorm(scope["out_norm"], inner)
-    project = Conv2d(scope["out_proj"], inner, width, kernel: 1)
-  }
-
-  /// Declares the scan's own parameters, which stand before those of the entry in the published order.
-  static func declareScan(_ scope: Scope, width: Int, expansion: Int, states: Int) -> Scan2D {
-    let (K, D, N, R) = (4, expansion * width, states, (width + 15) / 16)
-    return Scan2D(
-      scope, projection: scope.parameter("x_proj_weight", [K * (R + 2 * N), D, 1], .fanInUniform(D)),
-      channels: D, rank: R, states: N)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(scan(conv(x)))) }
-}
-
-/// A depthwise convolution, SiLU, a norm and a projection: the VSS mixer without its scan.
-struct ConvolutionMixer: Layer {
-  let conv: Conv2d
-  let norm: GroupNorm
-  let project: Conv2d
-
-  init(_ scope: Scope, width: Int, expansion: Int, kernel: Int) {
-    let inner = expansion * width
-    conv = Conv2d(scope["conv2d"], inner, inner, kernel: kernel, groups: inner, activation: .silu)
-    norm = GroupNorm(scope["out_norm"], inner)
-    project = Conv2d(scope["out_proj"], inner, width, kernel: 1)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor { project(norm(conv(x))) }
 }
 
 /// A feed-forward layer with a residual depthwise 3x3 convolution before its activation.

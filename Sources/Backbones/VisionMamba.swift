@@ -209,18 +209,16 @@ struct RMSNorm: Layer {
 /// Algorithm 1. From `[B, L, C]` to `[B, L, C]`.
 struct BidirectionalMixer: Layer {
   let expand: Linear
-  let forward: CausalScan
-  let backward: CausalScan?
+  let scan: BidirectionalScan
   let project: Linear
-  let share: Double
 
   init(_ scope: Scope, _ configuration: VisionMamba.Configuration) {
     let width = configuration.width
     let inner = configuration.expansion * width
     expand = Linear(scope["in_proj"], width, 2 * inner, bias: false, initializer: .fanInUniform(width))
-    forward = CausalScan(scope, configuration, suffix: "")
-    backward = configuration.directions == .forward ? nil : CausalScan(scope, configuration, suffix: "_b")
-    share = configuration.directions == .averaged ? 0.5 : 1
+    scan = BidirectionalScan(
+      scope, configuration.directions, channels: inner, states: configuration.states,
+      rank: (width + 15) / 16, kernel: configuration.kernel)
     // Each block adds to the same sum, so its last projection starts smaller the more blocks there are.
     project = Linear(
       scope["out_proj"], inner, width, bias: false,
@@ -229,10 +227,34 @@ struct BidirectionalMixer: Layer {
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     let parts = expand(x).transpose(1, 2).chunk(2, along: 1)  // [B, D, L] each
-    let (input, gate) = (parts[0], parts[1])
-    var y = forward(input, gate: gate)
-    if let backward { y = (y + backward(input.flip(2), gate: gate.flip(2)).flip(2)) * share }
-    return project(y.transpose(1, 2))
+    return project(scan(parts[0], gate: parts[1]).transpose(1, 2))
+  }
+}
+
+/// A scan from first to last and, unless ``VisionMamba/Directions/forward``, another back, with parameters of its own.
+///
+/// From input and gate `[B, D, L]` to `[B, D, L]`.
+struct BidirectionalScan {
+  let forward: CausalScan
+  let backward: CausalScan?
+  let share: Double
+
+  /// Scans of D channels, N states and time steps of rank R; without a convolution if `kernel` is `nil`.
+  init(
+    _ scope: Scope, _ directions: VisionMamba.Directions, channels: Int, states: Int, rank: Int, kernel: Int?
+  ) {
+    func scan(_ suffix: String) -> CausalScan {
+      CausalScan(scope, channels: channels, states: states, rank: rank, kernel: kernel, suffix: suffix)
+    }
+    forward = scan("")
+    backward = directions == .forward ? nil : scan("_b")
+    share = directions == .averaged ? 0.5 : 1
+  }
+
+  func callAsFunction(_ x: Tensor, gate: Tensor?) -> Tensor {
+    let y = forward(x, gate: gate)
+    guard let backward else { return y }
+    return (y + backward(x.flip(2), gate: gate?.flip(2)).flip(2)) * share
   }
 }
 
@@ -240,22 +262,23 @@ struct BidirectionalMixer: Layer {
 ///
 /// Gu & Dao, "Mamba" (2312.00752), section 3.4. From input and gate `[B, D, L]` to `[B, D, L]`.
 struct CausalScan {
-  let weight: Tensor
-  let bias: Tensor
+  let convolution: (weight: Tensor, bias: Tensor)?
   let projection: Linear
   let deltaWeight: Tensor
   let deltaBias: Tensor
   let logA: Tensor
   let skip: Tensor
 
-  init(_ scope: Scope, _ configuration: VisionMamba.Configuration, suffix: String) {
-    let D = configuration.expansion * configuration.width
-    let (N, R, kernel) = (configuration.states, (configuration.width + 15) / 16, configuration.kernel)
+  init(_ scope: Scope, channels D: Int, states N: Int, rank R: Int, kernel: Int?, suffix: String) {
     logA = scope.parameter("A\(suffix)_log", [D, N], .logRange)
     skip = scope.parameter("D\(suffix)", [D], .ones)
-    let convolution = scope["conv1d\(suffix)"]
-    weight = convolution.parameter("weight", [D, 1, kernel], .fanInUniform(kernel))
-    bias = convolution.parameter("bias", [D], .fanInUniform(kernel))
+    let place = scope["conv1d\(suffix)"]
+    convolution = kernel.map {
+      (
+        place.parameter("weight", [D, 1, $0], .fanInUniform($0)),
+        place.parameter("bias", [D], .fanInUniform($0))
+      )
+    }
     projection = Linear(
       scope["x_proj\(suffix)"], D, R + 2 * N, bias: false, initializer: .fanInUniform(D))
     let delta = scope["dt_proj\(suffix)"]
@@ -263,10 +286,14 @@ struct CausalScan {
     deltaBias = delta.parameter("bias", [D], .inverseSoftplus(0.001...0.1))
   }
 
-  func callAsFunction(_ x: Tensor, gate: Tensor) -> Tensor {
+  func callAsFunction(_ x: Tensor, gate: Tensor?) -> Tensor {
     let (D, R) = deltaWeight.shape2
     let N = logA.size(1)
-    let u = x.padded([weight.size(2) - 1, 0]).conv1d(weight, bias: bias, groups: D).silu()
+    let convolved =
+      convolution.map { weight, bias in
+        x.padded([weight.size(2) - 1, 0]).conv1d(weight, bias: bias, groups: D)
+      } ?? x
+    let u = convolved.silu()
     let parts = projection(u.transpose(1, 2)).split([R, N, N], along: 2)  // [B, L, R | N | N]
     let scan = SelectiveScan(
       u: u, delta: parts[0].linear(deltaWeight).transpose(1, 2),

@@ -212,7 +212,7 @@ import Torch
   }
 
   @Test func theCatalogByPattern() throws {
-    let result = try Tool.run("models", "sparx*micro", "--json")
+    let result = try Tool.run("models", "sparx*a_micro", "--json")
     #expect(result.status == 0, "\(result.errors)")
     let rows = try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [[String: Any]]
     #expect(rows?.map { $0["name"] as? String } == ["sparx_mamba_micro"])

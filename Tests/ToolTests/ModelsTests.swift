@@ -15,10 +15,13 @@ import Torch
 
   @Test func patternsTogetherFindWhatEachFinds() throws {
     #expect(try names() == Architecture.allCases.map(\.rawValue))
-    #expect(try names("sparx_mamba_t", "sparx*micro") == ["sparx_mamba_t", "sparx_mamba_micro"])
+    #expect(try names("sparx_mamba_t", "sparx*a_micro") == ["sparx_mamba_t", "sparx_mamba_micro"])
     #expect(
-      try names("sparx*micro", "sparx_mamba_[st]") == ["sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_micro"])
-    #expect(try names("sparx_mamba_?", "sparx_*_b") == ["sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_b"])
+      try names("sparx*a_micro", "sparx_mamba_[st]")
+        == ["sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_micro"])
+    #expect(
+      try names("sparx_mamba_?", "sparx_*_b")
+        == ["sparx_mamba_t", "sparx_mamba_s", "sparx_mamba_b", "sparx_swin_b"])
   }
 
   @Test(arguments: [

@@ -13,6 +13,30 @@ public enum Architecture: String, CaseIterable, Sendable {
   case sparxMambaBase = "sparx_mamba_b"
   /// A SparX-Mamba small enough to train on a CPU in minutes; not published.
   case sparxMambaMicro = "sparx_mamba_micro"
+  /// SparX around the attention of Swin-T.
+  case sparxSwinTiny = "sparx_swin_t"
+  /// ``sparxSwinTiny`` without connections; not published.
+  case sparxSwinTinyPlain = "sparx_swin_t_plain"
+  /// SparX around the attention of Swin-B.
+  case sparxSwinBase = "sparx_swin_b"
+  /// ``sparxSwinBase`` without connections; not published.
+  case sparxSwinBasePlain = "sparx_swin_b_plain"
+  /// A SparX-Swin small enough to train on a CPU in minutes; not published.
+  case sparxSwinMicro = "sparx_swin_micro"
+  /// SparX around Mamba's scan in one direction.
+  case sparxScanTiny = "sparx_ssm_t"
+  /// ``sparxScanTiny`` without connections; not published.
+  case sparxScanTinyPlain = "sparx_ssm_t_plain"
+  /// SparX around Vim's scan in two directions.
+  case sparxTwoWayScanTiny = "sparx_bissm_t"
+  /// ``sparxTwoWayScanTiny`` without connections; not published.
+  case sparxTwoWayScanTinyPlain = "sparx_bissm_t_plain"
+  /// A small SparX around MambaOut's gated convolution; not published.
+  case sparxMambaOutMicro = "sparx_mambaout_micro"
+  /// A small SparX around MambaVision's mixer; not published.
+  case sparxMambaVisionMicro = "sparx_mamba_vision_micro"
+  /// A small SparX around TransXNet's D-Mixer; not published.
+  case sparxTransXNetMicro = "sparx_transxnet_micro"
   /// ConvNeXt-T.
   case convNeXtTiny = "convnext_tiny"
   /// ConvNeXt-S.
@@ -185,6 +209,18 @@ public enum Architecture: String, CaseIterable, Sendable {
     case .sparxMambaSmall: .sparxMambaSmall
     case .sparxMambaBase: .sparxMambaBase
     case .sparxMambaMicro: .sparxMambaMicro
+    case .sparxSwinTiny: .sparxSwinTiny
+    case .sparxSwinTinyPlain: .sparxSwinTinyPlain
+    case .sparxSwinBase: .sparxSwinBase
+    case .sparxSwinBasePlain: .sparxSwinBasePlain
+    case .sparxSwinMicro: .sparxSwinMicro
+    case .sparxScanTiny: .sparxScanTiny
+    case .sparxScanTinyPlain: .sparxScanTinyPlain
+    case .sparxTwoWayScanTiny: .sparxTwoWayScanTiny
+    case .sparxTwoWayScanTinyPlain: .sparxTwoWayScanTinyPlain
+    case .sparxMambaOutMicro: .sparxMambaOutMicro
+    case .sparxMambaVisionMicro: .sparxMambaVisionMicro
+    case .sparxTransXNetMicro: .sparxTransXNetMicro
     case .convNeXtTiny: .convNeXtTiny
     case .convNeXtSmall: .convNeXtSmall
     case .convNeXtBase: .convNeXtBase
