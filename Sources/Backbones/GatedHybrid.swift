@@ -1,5 +1,5 @@
 public import Layers
-public import Torch
+import Torch
 
 /// Blocks that read the same positions by a selective scan and by attention, and weigh the two by a learned gate.
 ///
@@ -21,7 +21,7 @@ public import Torch
 ///   stage 3 on it takes less than its projections.
 ///
 /// Letters: B batch, C width, H, W positions of a map, L = H · W.
-public struct GatedHybrid: Backbone {
+public struct GatedHybrid: HierarchicalBackbone {
   /// How the image becomes maps.
   public enum Layout: Hashable, Sendable {
     /// One stage over patches of `side` by `side` pixels, with a learned vector for each place and attention among all.
@@ -97,7 +97,7 @@ public struct GatedHybrid: Backbone {
   let stages: [Chain<GatedHybridBlock>]
   let downsamples: [PatchMerging?]
   let outputNorms: [LayerNorm]
-  let classifier: (norm: LayerNorm, linear: Linear)?
+  let classifier: GatedHybridClassifier?
 
   /// Declares the network's parameters.
   ///
@@ -125,7 +125,7 @@ public struct GatedHybrid: Backbone {
     let rates = configuration.dropPathRates
     var (before, stages, downsamples) = (0, [Chain<GatedHybridBlock>](), [PatchMerging?]())
     for (index, width) in widths.enumerated() {
-      let place = scope["layers"][index]
+      let place = scope["layers"][index].inStage(index)
       stages.append(
         Chain(place["blocks"], depth: rates[index].count) { scope, block in
           GatedHybridBlock(
@@ -134,7 +134,8 @@ public struct GatedHybrid: Backbone {
         })
       before += rates[index].count
       downsamples.append(
-        index + 1 < widths.count ? PatchMerging(place["downsample"], width, widths[index + 1]) : nil)
+        index + 1 < widths.count
+          ? PatchMerging(place["downsample"].inStage(index + 1), width, widths[index + 1]) : nil)
     }
     self.stages = stages
     self.downsamples = downsamples
@@ -144,39 +145,32 @@ public struct GatedHybrid: Backbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = (LayerNorm(scope["norm"], last), .classifier(scope["head"], last, classes: classes))
+      classifier = GatedHybridClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
-      outputNorms = widths.enumerated().map { LayerNorm(scope["outnorm\($0.offset)"], $0.element) }
+      outputNorms = widths.enumerated().map {
+        LayerNorm(scope["outnorm\($0.offset)"].afterBlocks, $0.element)
+      }
       classifier = nil
     }
   }
 
-  public func features(of images: Tensor) -> [Tensor] {
-    let maps = self.maps(of: images)
-    let normed = outputNorms.isEmpty ? maps : zip(outputNorms, maps).map { $0($1) }
-    return normed.map { $0.permute(0, 3, 1, 2) }  // [B, C, H, W]
+  func downsampled(_ map: Tensor, after stage: Int) -> Tensor { downsamples[stage](map) }
+
+  /// Maps are `[B, H, W, C]` inside.
+  func channelsFirst(_ map: Tensor) -> Tensor { map.permute(0, 3, 1, 2) }
+}
+
+/// A norm, the mean over positions and a linear layer, from `[B, H, W, C]`.
+struct GatedHybridClassifier: Layer {
+  let norm: LayerNorm
+  let linear: Linear
+
+  init(_ scope: Scope, _ width: Int, classes: Int) {
+    norm = LayerNorm(scope["norm"], width)
+    linear = .classifier(scope["head"], width, classes: classes)
   }
 
-  /// The logits: of the mean over positions after a norm.
-  public func callAsFunction(_ images: Tensor) -> Tensor {
-    guard let classifier else { return features(of: images).last ?? images }
-    guard let last = maps(of: images).last else { return images }
-    return OperationCounter.region("head") { classifier.linear(classifier.norm(last).mean(1, 2)) }
-  }
-
-  /// The stages' outputs, `[B, H, W, C]`.
-  private func maps(of images: Tensor) -> [Tensor] {
-    var x = OperationCounter.region("stem") { stem(images) }
-    var maps: [Tensor] = []
-    for (index, stage) in stages.enumerated() {
-      OperationCounter.region("stage\(index + 1)") {
-        let map = stage(x)
-        maps.append(map)
-        x = downsamples[index](map)
-      }
-    }
-    return maps
-  }
+  func callAsFunction(_ x: Tensor) -> Tensor { linear(norm(x).mean(1, 2)) }
 }
 
 /// The first map `[B, H, W, C]` of images `[B, channels, H·side, W·side]`, from patches with zeros below and to the right

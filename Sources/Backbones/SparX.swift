@@ -187,14 +187,11 @@ public struct SparX: HierarchicalBackbone {
     head: Head
   ) {
     let widths = configuration.stages.map(\.width)
-    featureInfo = widths.enumerated().map {
-      FeatureInfo(name: "stage\($0.offset + 1)", channels: $0.element, stride: 4 << $0.offset)
-    }
+    featureInfo = FeatureInfo.pyramid(widths)
     stem = Self.makeStem(scope["patch_embed"], configuration)
-    let depth = configuration.stages.reduce(0) { $0 + $1.depth }
+    let rates = configuration.dropPathRates
     var stages: [ConnectedStage<SparXLayer>] = []
     var downsamples: [ConvNorm?] = []
-    var before = 0
     for (index, stage) in configuration.stages.enumerated() {
       let place = scope["layers"][index].inStage(index)
       stages.append(
@@ -207,9 +204,8 @@ public struct SparX: HierarchicalBackbone {
               stage: index, layer: layer, sources: sources,
               height: imageSize.height.dividedUp(by: 4 << index),
               width: imageSize.width.dividedUp(by: 4 << index)),
-            dropPath: configuration.dropPath * Double(before + layer) / Double(max(1, depth - 1)))
+            dropPath: rates[index][layer])
         })
-      before += stage.depth
       downsamples.append(
         index + 1 < widths.count
           ? ConvNorm(
