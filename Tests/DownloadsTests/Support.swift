@@ -41,6 +41,18 @@ extension LocalServer {
   }
 }
 
+extension Downloader {
+  /// The bytes of a file of weights.
+  func bytes(of weights: PublishedWeights, record: Record = Record()) async throws -> Data {
+    try Data(contentsOf: try await file(of: weights) { record.add($0) })
+  }
+
+  /// The names of what is in the cache.
+  var names: [String] {
+    get throws { try files(in: cache.folder) }
+  }
+}
+
 /// What a downloader told of.
 final class Record: Sendable {
   private let list = Mutex<[Downloader.Event]>([])

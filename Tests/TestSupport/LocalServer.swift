@@ -77,9 +77,9 @@ public final class LocalServer: Sendable {
   public init(_ answer: @escaping @Sendable (Request, Int) -> Reply) throws {
     self.answer = answer
     #if canImport(Glibc)
-      listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     #else
-      listener = socket(AF_INET, SOCK_STREAM, 0)
+      let listener = socket(AF_INET, SOCK_STREAM, 0)
     #endif
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -91,6 +91,7 @@ public final class LocalServer: Sendable {
           && getsockname(listener, address, &length) == 0
       }
     }
+    self.listener = listener
     port = Int(UInt16(bigEndian: address.sin_port))
     guard status else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
     Thread { [self] in
@@ -165,7 +166,7 @@ public final class LocalServer: Sendable {
 /// `send(2)` without a signal if nobody receives.
 private func systemSend(_ connection: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
   #if canImport(Glibc)
-    send(connection, bytes, count, Int32(MSG_NOSIGNAL.rawValue))
+    send(connection, bytes, count, Int32(MSG_NOSIGNAL))
   #else
     send(connection, bytes, count, 0)
   #endif

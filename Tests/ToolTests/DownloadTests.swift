@@ -2,6 +2,7 @@ import Backbones
 import Data
 import Downloads
 import Foundation
+import Layers
 import TestSupport
 import Testing
 import Torch

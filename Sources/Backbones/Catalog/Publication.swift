@@ -67,7 +67,7 @@ public struct PublishedWeights: Hashable, Sendable {
       case .ccByNcSa4:
         "the weights are under the licence CC BY-NC-SA 4.0: NO COMMERCIAL USE, and what is made of them must be shared alike"
       case .none:
-        "the authors state no licence of the weights: ask them before you use them for more than research"
+        "the authors state no licence of the weights: the usual copyright holds, so ask them what they allow"
       }
     }
   }
