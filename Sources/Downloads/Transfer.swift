@@ -25,6 +25,8 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
   private var failure: (any Error)?
   private var received = 0
   private var total: Int?
+  /// What the rest was asked for on the condition of, if it was.
+  private var validator: String?
   private var silence = Duration.zero
 
   /// A connection that appends to `partial`, of which `resumed` bytes were there before the first one.
@@ -63,7 +65,8 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     // A compressed body would have other offsets.
     request.setValue("identity", forHTTPHeaderField: "Accept-Encoding")
     received = partial.count
-    if received > 0, let validator = partial.validator {
+    validator = received > 0 ? partial.validator : nil
+    if let validator {
       request.setValue("bytes=\(received)-", forHTTPHeaderField: "Range")
       request.setValue(validator, forHTTPHeaderField: "If-Range")
     }
@@ -130,10 +133,14 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
       received = 0
       total = response.expectedContentLength >= 0 ? Int(response.expectedContentLength) : nil
     case 206:
-      guard let range = ContentRange(field("Content-Range")), range.first == received else {
+      // Some servers know ranges and no conditions.
+      let version = validator.flatMap { field($0.hasPrefix("\"") ? "ETag" : "Last-Modified") }
+      guard let range = ContentRange(field("Content-Range")), range.first == received,
+        version == nil || version == validator
+      else {
         try partial.restart(validator: nil)
         throw TransferFailure(
-          problem: "was continued at another place than asked for", remedy: "try again later")
+          problem: "was continued with something else than was asked for", remedy: "try again later")
       }
       total = range.total
     case 416:
@@ -149,7 +156,7 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     let isPassing = status == 408 || status == 429 || status >= 500
     let remedy =
       switch status {
-      case 401, 403: "the server lets nobody in, or not from here: fetch the file in a browser"
+      case 401, 403: "the server, or a proxy on the way, does not let you in: fetch the file in a browser"
       case 404, 410: "it was moved or withdrawn: look for it on its authors' pages"
       case _ where isPassing: "try again later"
       default: "fetch the file in a browser"
@@ -163,7 +170,7 @@ final class Transfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     if code == .cancelled { return CancellationError() }
     if code == .timedOut {
       return TransferFailure(
-        problem: "fell silent for \(silence / .seconds(1)) seconds", remedy: "try again later")
+        problem: String(format: "fell silent for %g s", silence / .seconds(1)), remedy: "try again later")
     }
     let text = (error as NSError).userInfo[NSLocalizedDescriptionKey] as? String
     let isUnreachable =

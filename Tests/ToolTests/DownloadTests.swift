@@ -88,7 +88,7 @@ import Torch
     #expect(
       result.errors.contains("replaced, freshly drawn: 2 classes, the file has 1000"), "\(result.errors)")
     let recipe = try String(contentsOf: toy.root.appending(path: "run/recipe.yaml"), encoding: .utf8)
-    #expect(recipe.contains("  pretrained: published\n"), "\(recipe)")
+    #expect(recipe.contains(#/pretrained: "?published"?\n/#), "\(recipe)")
 
     let none = try ganglion("train --recipe recipe.yaml --output none --pretrained", in: toy.root)
     #expect(none.status == 1)
@@ -111,8 +111,8 @@ import Torch
       let fetched = try ganglion("download deit_tiny", in: root)
       #expect(fetched.status == 0 && fetched.output == file.path + "\n", "\(fetched.errors)")
       let list = try ganglion("download --list", in: root).output
-      #expect(list.contains("deit_tiny   1.2 MB              \(file.path)\n"), "\(list)")
-      #expect(list.contains("swin_tiny   0.0 MB  incomplete  \(part.path)\n"), "\(list)")
+      #expect(list.contains("deit_tiny  1.2 MB              \(file.path)\n"), "\(list)")
+      #expect(list.contains("swin_tiny  0.0 MB  incomplete  \(part.path)\n"), "\(list)")
       #expect(list.contains(stranger.path))
       let objects = try ganglion("download --list --json 'swin_*'", in: root).objects()
       #expect(objects.count == 1)
@@ -132,7 +132,7 @@ import Torch
     ("mamba_vision_T", "CONNECT huggingface.co:443 HTTP/1.1", "CC BY-NC-SA 4.0: NO COMMERCIAL USE"),
   ]) func theLicenceIsToldAndTheProxyUsed(model: String, line: String, license: String) throws {
     try inScratchFolder { root in
-      let proxy = try LocalServer { _, _ in .init("403 Forbidden") }
+      let proxy = try LocalServer { _, _ in .init("503 Service Unavailable") }
       defer { proxy.stop() }
       let running = try Tool.start(
         ["download", model],
@@ -147,7 +147,9 @@ import Torch
       #expect(result.status == 130, "\(result.errors)")
       #expect(Set(proxy.requests.map(\.line)) == [line])
       #expect(result.errors.contains(license), "\(result.errors)")
-      #expect(result.errors.contains("once more in 1.0 seconds"), "\(result.errors)")
+      #expect(
+        result.errors.contains("the file was refused with HTTP status 503; once more in 1 s"),
+        "\(result.errors)")
       #expect(result.output.isEmpty)
     }
   }

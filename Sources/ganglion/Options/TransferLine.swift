@@ -19,7 +19,7 @@ final class TransferLine: Sendable {
     switch event {
     case .progress(let received, let total, let resumed): progress(received, total, resumed)
     case .retry(let problem, let pause):
-      tell(printable("\(problem); once more in \(pause / .seconds(1)) seconds"))
+      tell(printable("the file " + problem) + String(format: "; once more in %g s", pause / .seconds(1)))
     case .waiting: tell("another process fetches the file: waiting for it")
     }
   }
