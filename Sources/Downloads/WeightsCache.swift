@@ -30,14 +30,14 @@ public struct WeightsCache: Hashable, Sendable {
   /// The user's own cache: `weights` in `GANGLION_CACHE`, else in `ganglion` in `XDG_CACHE_HOME`, else in
   /// `~/.cache/ganglion`.
   ///
-  /// - Parameter environment: the variables; a path that is not absolute counts as none.
+  /// - Parameter environment: the variables; a path of the system's own that is not absolute counts as none.
   public init(environment: [String: String] = ProcessInfo.processInfo.environment) {
-    func folder(_ name: String) -> URL? {
-      environment[name].flatMap { $0.hasPrefix("/") ? URL(filePath: $0, directoryHint: .isDirectory) : nil }
+    func folder(_ name: String, where isValid: (String) -> Bool = { $0.hasPrefix("/") }) -> URL? {
+      environment[name].flatMap { isValid($0) ? URL(filePath: $0, directoryHint: .isDirectory) : nil }
     }
     let home = folder("HOME") ?? FileManager.default.homeDirectoryForCurrentUser
     let root =
-      folder("GANGLION_CACHE")
+      folder("GANGLION_CACHE") { !$0.isEmpty }
       ?? (folder("XDG_CACHE_HOME") ?? home.appending(path: ".cache")).appending(path: "ganglion")
     self.init(folder: root.appending(path: "weights", directoryHint: .isDirectory))
   }

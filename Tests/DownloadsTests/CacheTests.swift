@@ -9,6 +9,7 @@ import Torch
   @Test(arguments: [
     (["GANGLION_CACHE": "/a", "XDG_CACHE_HOME": "/b", "HOME": "/c"], "/a/weights/"),
     (["XDG_CACHE_HOME": "/b", "HOME": "/c"], "/b/ganglion/weights/"),
+    (["GANGLION_CACHE": "a"], FileManager.default.currentDirectoryPath + "/a/weights/"),
     (["GANGLION_CACHE": "", "XDG_CACHE_HOME": "relative", "HOME": "/c"], "/c/.cache/ganglion/weights/"),
   ]) func theFolderIsThatOfTheEnvironment(environment: [String: String], path: String) {
     #expect(WeightsCache(environment: environment).folder.path(percentEncoded: false) == path)

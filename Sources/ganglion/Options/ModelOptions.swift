@@ -116,10 +116,7 @@ struct ModelOptions: ParsableArguments {
   private func catalogClassifier() throws -> Classifier {
     let architecture = try Architecture.named(model ?? "")
     let names = try classes.map(classNames) ?? ImageNet.classNames
-    let file =
-      try weights.map { try StateDictionary(contentsOf: location($0), selecting: key) }
-      ?? published(
-        architecture)
+    let file = try weightsFile(of: architecture)
     let built = architecture.makeModel(head: .classifier(classes: names.count))
     if let file {
       try load(file, into: built, names.count)
@@ -129,9 +126,11 @@ struct ModelOptions: ParsableArguments {
     return classifier(built, InputPreparation(architecture.input), names)
   }
 
-  /// The authors' weights from the cache, if they are asked for.
-  private func published(_ architecture: Architecture) throws -> StateDictionary? {
-    guard pretrained else { return nil }
+  /// The weights that are asked for; `nil` for random ones.
+  private func weightsFile(of architecture: Architecture) throws -> StateDictionary? {
+    guard pretrained else {
+      return try weights.map { try StateDictionary(contentsOf: location($0), selecting: key) }
+    }
     let published = try architecture.publishedWeights()
     return try StateDictionary(
       contentsOf: network.downloader.cache.location(of: published), publishedAs: published)
