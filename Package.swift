@@ -61,12 +61,13 @@ let package = Package(
     .library(
       name: "Ganglion",
       targets: [
-        "Torch", "Layers", "Scan", "Backbones", "Data", "Evaluation", "Training", "Verification", "Analysis",
-        "Reporting",
+        "Torch", "Layers", "Scan", "Backbones", "Downloads", "Data", "Evaluation", "Training", "Verification",
+        "Analysis", "Reporting",
       ])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -87,6 +88,11 @@ let package = Package(
     .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
+    // Published weights from the web, and the folder that keeps them.
+    .target(
+      name: "Downloads",
+      dependencies: ["Backbones", "Torch", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: swift),
     // JPEG and PNG files: libjpeg-turbo and libpng behind one guarded C interface.
     .target(
       name: "CImage", cSettings: unsafeC(native),
@@ -97,7 +103,9 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Data", "Layers", "Torch"], swiftSettings: swift),
     .target(
       name: "Training",
-      dependencies: ["Backbones", "Data", "Evaluation", "Layers", "Randomness", "Scan", "Torch", "Yams"],
+      dependencies: [
+        "Backbones", "Data", "Downloads", "Evaluation", "Layers", "Randomness", "Scan", "Torch", "Yams",
+      ],
       swiftSettings: swift),
     // The authors' numbers against this build's.
     .target(
@@ -113,8 +121,8 @@ let package = Package(
     .executableTarget(
       name: "ganglion",
       dependencies: [
-        "Analysis", "Backbones", "Data", "Evaluation", "Layers", "Reporting", "Scan", "Torch", "Training",
-        "Verification",
+        "Analysis", "Backbones", "Data", "Downloads", "Evaluation", "Layers", "Reporting", "Scan", "Torch",
+        "Training", "Verification",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),
@@ -134,6 +142,9 @@ let package = Package(
     .testTarget(
       name: "BackbonesTests", dependencies: ["Backbones", "Layers", "Scan", "Torch", "TestSupport"],
       resources: [.copy("Fixtures")], swiftSettings: swift),
+    .testTarget(
+      name: "DownloadsTests", dependencies: ["Backbones", "Downloads", "TestSupport", "Torch"],
+      swiftSettings: swift),
     .testTarget(
       name: "DataTests", dependencies: ["Data", "Randomness"], resources: [.copy("Fixtures")],
       swiftSettings: swift + optimized),
@@ -156,7 +167,7 @@ let package = Package(
     .testTarget(
       name: "ToolTests",
       dependencies: [
-        "Analysis", "Backbones", "Data", "Layers", "TestSupport", "Torch", "ganglion",
+        "Analysis", "Backbones", "Data", "Downloads", "Layers", "TestSupport", "Torch", "ganglion",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swift),

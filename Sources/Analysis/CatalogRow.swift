@@ -17,12 +17,20 @@ public struct CatalogRow: Sendable, Encodable {
   public let inputSize: [Int]
   /// The share of the resized image that the central crop keeps.
   public let cropFraction: Double
+  /// The filter that images are resized by.
+  public let interpolation: String
+  /// The mean of each channel in 0...1, subtracted from the image.
+  public let mean: [Double]
+  /// The standard deviation of each channel in 0...1, which the image is divided by.
+  public let deviation: [Double]
   /// The authors' ImageNet-1K top-1 accuracy in percent.
   public let top1: Double?
   /// The paper's arXiv number.
   public let paper: String?
   /// Where the authors publish the weights.
   public let weights: String?
+  /// What is known of the file of weights.
+  public let weightsFile: WeightsFacts?
 
   /// Builds the model without elements and counts.
   public init(_ architecture: Architecture) {
@@ -35,9 +43,12 @@ public struct CatalogRow: Sendable, Encodable {
     multiplyAdds = model.multiplyAdds(height: size.height, width: size.width).values.reduce(0, +)
     inputSize = [size.height, size.width]
     cropFraction = preprocessing.cropFraction
+    interpolation = preprocessing.interpolation.rawValue
+    (mean, deviation) = (preprocessing.mean, preprocessing.deviation)
     top1 = architecture.publication?.top1
     paper = architecture.publication?.paper
     weights = architecture.publication?.weights?.url
+    weightsFile = architecture.publication?.weights.map(WeightsFacts.init)
   }
 
   /// What rows can be ordered by.

@@ -40,6 +40,8 @@ public struct ModelSummary: Sendable, Encodable {
   public let top1: Double?
   /// Where the authors publish the weights.
   public let weights: String?
+  /// What is known of the file of weights.
+  public let weightsFile: WeightsFacts?
   /// Height and width of the image in pixels.
   public let inputSize: [Int]
   /// All trained scalars.
@@ -79,6 +81,7 @@ public struct ModelSummary: Sendable, Encodable {
     paper = publication?.paper
     top1 = publication?.top1
     weights = publication?.weights?.url
+    weightsFile = publication?.weights.map(WeightsFacts.init)
     inputSize = [size.height, size.width]
     parameters = model.store.parameterCount
     parametersByKey = Self.byKey(model.store)
@@ -128,6 +131,7 @@ public struct ModelSummary: Sendable, Encodable {
       "\(Quantity.count(parameters)) parameters, \(Quantity.count(multiplyAdds)) multiply-adds for "
         + "\(inputSize[0])x\(inputSize[1]) pixels" + (top1.map { ", published top-1 \($0) %" } ?? ""))
     if let weights { lines.append("weights: \(weights)") }
+    if let weightsFile { lines.append("  \(weightsFile.text)") }
     lines.append("")
     lines += table("region", "multiply-adds", multiplyAddsByRegion, of: multiplyAdds)
     lines.append("")

@@ -17,6 +17,7 @@ struct EvaluateCommand: AsyncParsableCommand {
       Examples:
         ganglion evaluate --checkpoint runs/demo/best.safetensors
         ganglion evaluate --checkpoint best.safetensors --data digits --json
+        ganglion evaluate --model sparx_mamba_t --pretrained --data imagenet
         ganglion evaluate --model sparx_mamba_t --weights t.pth --data imagenet
       """)
 
@@ -45,6 +46,7 @@ struct EvaluateCommand: AsyncParsableCommand {
   }
 
   private func measure() async throws {
+    try await model.fetchWeights()
     let stop = StopSignal(finishing: "this batch")
     engine.start(form: model.form)
     let (classifier, recipe) = try model.makeClassifier()

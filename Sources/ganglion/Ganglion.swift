@@ -21,6 +21,7 @@ struct Ganglion: AsyncParsableCommand {
       ReportCommand.self,
       BenchmarkCommand.self,
       ModelsCommand.self,
+      DownloadCommand.self,
       InspectCommand.self,
       ConvertCommand.self,
       VerifyCommand.self,

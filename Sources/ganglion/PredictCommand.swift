@@ -22,6 +22,7 @@ struct PredictCommand: AsyncParsableCommand {
         ganglion predict --checkpoint best.safetensors 'photos/**/*.jpg' --top-k 3
         ganglion predict --checkpoint best.safetensors --annotate seen photos
         ganglion predict --checkpoint best.safetensors --from-list names.txt
+        ganglion predict --model vmamba_tiny_s1l8 --pretrained photo.jpg
         ganglion predict --model sparx_mamba_t --weights t.pth --json photos
         ganglion predict --model sparx_mamba_t --random-weights - < picture.jpg
       """)
@@ -58,6 +59,7 @@ struct PredictCommand: AsyncParsableCommand {
     let (found, problems) = try pictures.find()
     for problem in problems { say(printable(problem)) }
     guard !found.isEmpty else { throw ExitCode.failure }
+    try await model.fetchWeights()
     // Not before: nothing needs an end in order while standard input is waited for.
     let stop = StopSignal(finishing: "this batch")
     engine.start(form: model.form)

@@ -16,7 +16,8 @@ struct TrainCommand: AsyncParsableCommand {
 
       Ctrl-C ends the run after the current step with a checkpoint; --resume goes on to the same numbers.
 
-      --pretrained starts from another run's weights or an author's. They must fit key by key, but for the head, which \
+      --pretrained starts from another run's weights or an author's; without a file from those that the model's authors \
+      publish, fetched if they are not in the cache. They must fit key by key, but for the head, which \
       is replaced if the number of classes differs, tables of positions, which are resized, and the first \
       convolution, which is adapted to --channels.
 
@@ -31,6 +32,7 @@ struct TrainCommand: AsyncParsableCommand {
         ganglion train --recipe Recipes/digits.yaml --data digits --epochs 10
         ganglion train --resume --output runs/demo
         ganglion train --recipe r.yaml --pretrained w.pth --freeze '*norm*'
+        ganglion train --recipe r.yaml --set model.name=convnext_tiny --pretrained
       """)
 
   @Option(
@@ -67,7 +69,9 @@ struct TrainCommand: AsyncParsableCommand {
   var workers: Int?
 
   @Option(
-    help: ArgumentHelp("The weights to start from (model.pretrained).", valueName: "file"),
+    defaultAsFlag: Pretrained.published,
+    help: ArgumentHelp(
+      "The weights to start from, published ones without a file (model.pretrained).", valueName: "file"),
     completion: .file())
   var pretrained: String?
 
@@ -89,6 +93,7 @@ struct TrainCommand: AsyncParsableCommand {
       "Any field of the recipe, such as mixing.mixup=0.8; may be repeated.", valueName: "key=value"))
   var set: [String] = []
 
+  @OptionGroup var network: NetworkOptions
   @OptionGroup var engine: EngineOptions
 
   func validate() throws {
@@ -105,9 +110,12 @@ struct TrainCommand: AsyncParsableCommand {
   }
 
   private func train() async throws {
-    let stop = StopSignal()
     let existing = try resume ? output.map { try RunFolder.existing(location($0)) } : nil
     let recipe = try resolvedRecipe(existing)
+    if existing == nil, recipe.model.pretrained == Pretrained.published {
+      _ = try await network.fetch(Architecture.named(recipe.model.name))
+    }
+    let stop = StopSignal()
     engine.start(recipe: recipe.threads)
     let data = try recipe.makeData()
     let checkpoint = try existing.map { try Checkpoint(contentsOf: $0.last) }

@@ -22,7 +22,9 @@ import Torch
 
   /// `$R` stands for a model to run, `$V` for a reference, `$T` for a short training run into the folder `out`.
   static let models = [
-    Row("predict good.png", "give either --checkpoint, or --model with --weights or --random-weights"),
+    Row(
+      "predict good.png",
+      "give either --checkpoint, or --model with --weights or --random-weights or --pretrained"),
     Row("predict --model sparx_mamba_micro good.png", "add --weights FILE or --random-weights"),
     Row(
       "predict --model vgg16 --random-weights good.png", "--model must be one of sparx_mamba_t", "vgg16"

@@ -35,7 +35,9 @@ enum Tool {
   }
 
   /// Starts a program, `ganglion` if no other is named.
-  static func start(_ arguments: [String], _ program: URL? = nil) throws -> Running {
+  static func start(
+    _ arguments: [String], _ program: URL? = nil, environment: [String: String] = [:]
+  ) throws -> Running {
     let scratch = FileManager.default.temporaryDirectory.appending(path: "ganglion-tool-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: false)
     func file(_ name: String) throws -> FileHandle {
@@ -48,6 +50,7 @@ enum Tool {
     process.arguments = arguments
     // Tests share the cores: threads that wait actively would starve each other.
     process.environment = ProcessInfo.processInfo.environment.merging(["OMP_WAIT_POLICY": "passive"]) { $1 }
+      .merging(environment) { $1 }
     process.standardOutput = try file("output")
     process.standardError = try file("errors")
     try process.run()

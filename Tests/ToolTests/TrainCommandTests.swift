@@ -183,18 +183,18 @@ import Testing
   @Test(arguments: [
     (
       "train",
-      "--batch-size --channels --classes --data --epochs --freeze --help --learning-rate --output --pretrained --recipe "
-        + "--resume --seed --set --threads --workers"
+      "--batch-size --channels --classes --data --epochs --freeze --help --learning-rate --offline --output "
+        + "--pretrained --recipe --resume --seed --set --threads --workers"
     ),
     (
       "evaluate",
-      "--batch-size --checkpoint --classes --data --help --json --key --model --plain --random-weights --threads "
-        + "--weights --workers"
+      "--batch-size --checkpoint --classes --data --help --json --key --model --offline --plain --pretrained "
+        + "--random-weights --threads --weights --workers"
     ),
     (
       "predict",
-      "--annotate --batch-size --checkpoint --classes --from-list --help --json --key --model --null --plain "
-        + "--random-weights --threads --top-k --weights --workers"
+      "--annotate --batch-size --checkpoint --classes --from-list --help --json --key --model --null --offline "
+        + "--plain --pretrained --random-weights --threads --top-k --weights --workers"
     ),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
     let help = try Tool.run([verb, "--help"])

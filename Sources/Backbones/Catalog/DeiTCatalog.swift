@@ -1,15 +1,15 @@
 /// DeiT, Touvron et al. (2012.12877), table 1, and a small one of ours.
 extension CatalogEntry {
   static var deitTiny: CatalogEntry {
-    deit(width: 192, file: "deit_tiny_patch16_224-a1311bcf.pth", top1: 72.2, parameters: 5)
+    deit(width: 192, name: "tiny", sha256: "a1311bcf", top1: 72.2, parameters: 5)
   }
 
   static var deitSmall: CatalogEntry {
-    deit(width: 384, file: "deit_small_patch16_224-cd65a155.pth", top1: 79.9, parameters: 22)
+    deit(width: 384, name: "small", sha256: "cd65a155", top1: 79.9, parameters: 22)
   }
 
   static var deitBase: CatalogEntry {
-    deit(width: 768, file: "deit_base_patch16_224-b5f2ef4d.pth", top1: 81.8, parameters: 86)
+    deit(width: 768, name: "base", sha256: "b5f2ef4d", top1: 81.8, parameters: 86)
   }
 
   static var deitMicro: CatalogEntry {
@@ -20,14 +20,19 @@ extension CatalogEntry {
       configuration: configuration, input: ModelInput(size: 64, cropFraction: 1), publication: nil)
   }
 
-  private static func deit(width: Int, file: String, top1: Double, parameters: Double) -> CatalogEntry {
+  private static func deit(width: Int, name: String, sha256: String, top1: Double, parameters: Double)
+    -> CatalogEntry
+  {
     var configuration = DeiT.Configuration(width: width)
     configuration.dropPath = 0.1
     return CatalogEntry(
       configuration: configuration, input: ModelInput(cropFraction: 0.9),
       publication: Publication(
         paper: "2012.12877",
-        weights: PublishedWeights("https://dl.fbaipublicfiles.com/deit/" + file, license: .apache2),
+        weights: PublishedWeights(
+          "https://dl.fbaipublicfiles.com/deit/deit_\(name)_patch16_224-\(sha256).pth",
+          dictionaries: ["model"],
+          sha256: sha256, license: .apache2),
         top1: top1, reported: ReportedCounts(parameters: parameters, multiplyAdds: nil)))
   }
 }

@@ -46,7 +46,8 @@ extension CatalogEntry {
     return CatalogEntry(
       configuration: configuration, input: ModelInput(cropFraction: 1),
       publication: Publication(
-        paper: "2405.07992", weights: PublishedWeights(release + file, license: .apache2), top1: top1,
+        paper: "2405.07992", weights: PublishedWeights(release + file, dictionaries: [""], license: .apache2),
+        top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

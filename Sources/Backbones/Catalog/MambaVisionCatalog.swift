@@ -118,7 +118,7 @@ extension CatalogEntry {
         paper: "2407.08083",
         weights: PublishedWeights(
           "https://huggingface.co/nvidia/MambaVision-\(place[0])/resolve/main/\(place[1]).pth.tar",
-          license: .ccByNcSa4), top1: top1,
+          dictionaries: ["state_dict", "model", ""], license: .ccByNcSa4), top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

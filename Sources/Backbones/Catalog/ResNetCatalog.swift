@@ -7,7 +7,8 @@ extension CatalogEntry {
       publication: Publication(
         paper: "1512.03385",
         weights: PublishedWeights(
-          "https://download.pytorch.org/models/resnet50-0676ba61.pth", license: .bsd3),
+          "https://download.pytorch.org/models/resnet50-0676ba61.pth", dictionaries: [""], sha256: "0676ba61",
+          license: .bsd3),
         top1: 76.1, reported: ReportedCounts(parameters: 25.6, multiplyAdds: 4.1)))
   }
 

@@ -41,7 +41,8 @@ extension CatalogEntry {
     return CatalogEntry(
       configuration: configuration, input: ModelInput(cropFraction: cropFraction),
       publication: Publication(
-        paper: "2409.09649", weights: PublishedWeights(release + file, license: .none), top1: top1,
+        paper: "2409.09649", weights: PublishedWeights(release + file, dictionaries: [""], license: .none),
+        top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

@@ -37,7 +37,9 @@ extension CatalogEntry {
       configuration: configuration, input: ModelInput(cropFraction: 0.9),
       publication: Publication(
         paper: "2103.14030",
-        weights: PublishedWeights(release + "swin_\(name)_patch4_window7_224.pth", license: .mit), top1: top1,
+        weights: PublishedWeights(
+          release + "swin_\(name)_patch4_window7_224.pth", dictionaries: ["model"], license: .mit),
+        top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

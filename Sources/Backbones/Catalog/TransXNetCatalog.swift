@@ -58,7 +58,9 @@ extension CatalogEntry {
     return CatalogEntry(
       configuration: configuration, input: input,
       publication: Publication(
-        paper: "2310.19380", weights: PublishedWeights(release + file, license: .apache2), top1: top1,
+        paper: "2310.19380",
+        weights: PublishedWeights(
+          release + file, dictionaries: ["state_dict", "model", ""], license: .apache2), top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

@@ -75,7 +75,8 @@ extension CatalogEntry {
     return CatalogEntry(
       configuration: configuration, input: ModelInput(),
       publication: Publication(
-        paper: "2401.10166", weights: PublishedWeights(releases + file, license: .mit), top1: top1,
+        paper: "2401.10166",
+        weights: PublishedWeights(releases + file, dictionaries: ["model"], license: .mit), top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: multiplyAdds)))
   }
 }

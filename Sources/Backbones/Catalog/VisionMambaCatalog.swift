@@ -2,16 +2,20 @@
 /// with, and a small one of ours.
 extension CatalogEntry {
   static var visionMambaTiny: CatalogEntry {
-    visionMamba(width: 192, weights: "Vim-tiny-midclstok", top1: 76.1, parameters: 7)
+    visionMamba(
+      width: 192, weights: "tiny-midclstok/resolve/main/vim_t_midclstok_76p1acc", top1: 76.1, parameters: 7)
   }
 
   static var visionMambaSmall: CatalogEntry {
-    visionMamba(width: 384, dropPath: 0.05, weights: "Vim-small-midclstok", top1: 80.5, parameters: 26)
+    visionMamba(
+      width: 384, dropPath: 0.05, weights: "small-midclstok/resolve/main/vim_s_midclstok_80p5acc", top1: 80.5,
+      parameters: 26)
   }
 
   // The authors publish no recipe of Vim-B, so no drop path is known.
   static var visionMambaBase: CatalogEntry {
-    visionMamba(width: 768, weights: "Vim-base-midclstok", top1: 81.9, parameters: 98)
+    visionMamba(
+      width: 768, weights: "base-midclstok/resolve/main/vim_b_midclstok_81p9acc", top1: 81.9, parameters: 98)
   }
 
   // The authors fine-tune both of these without drop path (vim/scripts/ft-vim-t.sh, ft-vim-s.sh).
@@ -53,7 +57,9 @@ extension CatalogEntry {
       configuration: configuration, input: ModelInput(),
       publication: Publication(
         paper: "2401.09417",
-        weights: PublishedWeights("https://huggingface.co/hustvl/" + weights, license: .apache2), top1: top1,
+        weights: PublishedWeights(
+          "https://huggingface.co/hustvl/Vim-\(weights).pth", dictionaries: ["model"], license: .apache2),
+        top1: top1,
         reported: ReportedCounts(parameters: parameters, multiplyAdds: nil)))
   }
 }

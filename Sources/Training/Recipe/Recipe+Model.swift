@@ -33,13 +33,17 @@ extension Recipe {
     return built
   }
 
-  /// Loads the weights that a run starts from, if the recipe names a file.
+  /// Loads the weights that a run starts from, if the recipe names some.
   ///
   /// - Parameter model: a model of ``makeModel(classes:device:)``.
   /// - Returns: what was loaded and what was adapted; `nil` to start afresh.
   /// - Throws: what ``Pretrained`` throws.
   func loadPretrained(into model: Backbones.Model) throws -> AdaptationReport? {
     guard let path = self.model.pretrained else { return nil }
+    if path == Pretrained.published {
+      return try Pretrained(publishedFor: model.architecture, dictionary: self.model.pretrainedKey).load(
+        into: model)
+    }
     return try Pretrained(contentsOf: URL(filePath: path), dictionary: self.model.pretrainedKey).load(
       into: model)
   }

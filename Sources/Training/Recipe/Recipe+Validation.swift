@@ -67,6 +67,10 @@ extension Recipe {
       [1, 3].contains(model.channels), "model.channels", "1 (luminance) or 3 (red, green, blue) for pictures",
       model.channels)
     try check(model.pretrained != "", "model.pretrained", "a file", "an empty text")
+    try check(
+      model.pretrained != Pretrained.published
+        || Architecture(rawValue: model.name)?.publication?.weights != nil, "model.pretrained",
+      "a file for a model without published weights", "`\(Pretrained.published)`")
     try check(!model.freeze.contains(""), "model.freeze", "patterns of keys", "an empty text")
 
     try atLeastZero(optimizer.learningRate, "optimizer.learning_rate")

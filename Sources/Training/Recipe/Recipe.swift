@@ -135,7 +135,8 @@ public struct Recipe: Codable, Hashable, Sendable {
     @Nullable public var classes: Int?
     /// The colours of a picture that the model sees: 3 for red, green and blue, 1 for luminance.
     public var channels = 3
-    /// The file of the weights to start from: an author's or one of `ganglion train`; `null` to start afresh.
+    /// The file of the weights to start from: an author's or one of `ganglion train`; `published` for those that the
+    /// model's authors publish, once they are fetched; `null` to start afresh.
     @Nullable public var pretrained: String?
     /// Which dictionary of ``pretrained`` holds the weights, where the file has several; `null` for the usual one.
     @Nullable public var pretrainedKey: String?

@@ -1,4 +1,5 @@
 public import Backbones
+public import Downloads
 public import Foundation
 public import Layers
 import Torch
@@ -6,6 +7,9 @@ import Torch
 /// The file of the weights that a run starts from: an author's checkpoint with the catalog's keys, or one of
 /// `ganglion train`, of which the moving averages count where it has them.
 public struct Pretrained {
+  /// What stands in a recipe instead of a file for the weights that the model's authors publish.
+  public static let published = "published"
+
   /// The file.
   public let path: String
   private let weights: StateDictionary
@@ -18,8 +22,35 @@ public struct Pretrained {
   ///   - dictionary: which of the file's dictionaries holds the weights, where it has several.
   /// - Throws: `CheckpointError` if the file cannot be read, or has no such dictionaries.
   public init(contentsOf url: URL, dictionary: String? = nil) throws {
-    path = url.path(percentEncoded: false)
-    weights = try StateDictionary(contentsOf: url, selecting: dictionary)
+    self.init(try StateDictionary(contentsOf: url, selecting: dictionary))
+  }
+
+  /// Opens the weights that a model's authors publish, which must have been fetched.
+  ///
+  /// - Parameters:
+  ///   - architecture: the model.
+  ///   - dictionary: which of the file's dictionaries holds the weights; the one that the authors' code takes if absent.
+  ///   - cache: where the file is.
+  /// - Throws: `DownloadError` if the authors publish none or the file is not there; `CheckpointError` if it cannot be
+  ///   read.
+  public init(
+    publishedFor architecture: Architecture, dictionary: String? = nil,
+    in cache: WeightsCache = WeightsCache()
+  ) throws {
+    let published = try architecture.publishedWeights()
+    guard let file = cache.file(of: published) else {
+      throw DownloadError(
+        published.url, "is not in the cache",
+        remedy: "fetch it with `ganglion download \(architecture.rawValue)`")
+    }
+    self.init(
+      try dictionary.map { try StateDictionary(contentsOf: file.url, selecting: $0) }
+        ?? StateDictionary(contentsOf: file.url, publishedAs: published))
+  }
+
+  private init(_ weights: StateDictionary) {
+    self.weights = weights
+    path = weights.path
     let averages = Checkpoint.Prefix.average
     prefix = weights.entries.contains { $0.key.hasPrefix(averages) } ? averages : ""
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Backbones
 import Data
+import Downloads
 import Foundation
 import Layers
 import Torch
@@ -29,13 +30,16 @@ struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A model of the catalog, with --weights or --random-weights; `ganglion models` lists them.",
+      "A model of the catalog, with --pretrained, --weights or --random-weights; `ganglion models` lists them.",
       valueName: "name"),
     completion: .list(Architecture.names))
   var model: String?
 
+  @Flag(help: "The weights of --model that its authors publish, fetched if they are not in the cache.")
+  var pretrained = false
+
   @Option(
-    help: ArgumentHelp("Weights of --model, as its authors publish them.", valueName: "file"),
+    help: ArgumentHelp("A file of weights of --model, as its authors publish them.", valueName: "file"),
     completion: .file(extensions: ["safetensors", "pth", "pt", "bin"]))
   var weights: String?
 
@@ -58,14 +62,17 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "Run the model as it was trained, without folding and packing its weights for inference.")
   var plain = false
 
+  @OptionGroup var network: NetworkOptions
+
   func validate() throws {
-    switch (checkpoint, model, weights, randomWeights) {
-    case (.some, nil, nil, false), (nil, .some, .some, false), (nil, .some, nil, true): break
-    case (nil, .some, nil, false):
-      throw ValidationError("--model has no weights: add --weights FILE or --random-weights.")
+    switch (checkpoint, model, [weights != nil, randomWeights, pretrained].count { $0 }) {
+    case (.some, nil, 0), (nil, .some, 1): break
+    case (nil, .some, 0):
+      throw ValidationError(
+        "--model has no weights: add --weights FILE or --random-weights, or --pretrained for its authors'.")
     default:
       throw ValidationError(
-        "give either --checkpoint, or --model with --weights or --random-weights.")
+        "give either --checkpoint, or --model with --weights or --random-weights or --pretrained.")
     }
     if let model { _ = try Architecture.named(model) }
     if key != nil && weights == nil { throw ValidationError("--key is for --weights.") }
@@ -77,7 +84,14 @@ struct ModelOptions: ParsableArguments {
   /// What form of the model computes, for people.
   var form: String { plain ? "model as it was trained" : "model prepared: \(PreparedModel.kernels)" }
 
-  /// Makes the model, ready for inference; nothing else in the tool does.
+  /// Sees to it that the authors' weights are in the cache, if they are asked for.
+  ///
+  /// - Throws: an error that names the file.
+  func fetchWeights() async throws {
+    if pretrained, let model { _ = try await network.fetch(Architecture.named(model)) }
+  }
+
+  /// Makes the model, ready for inference; nothing else in the tool does. Authors' weights were fetched before.
   ///
   /// - Returns: the classifier and, of a training run's checkpoint, the recipe.
   /// - Throws: an error that names the file.
@@ -102,7 +116,7 @@ struct ModelOptions: ParsableArguments {
   private func catalogClassifier() throws -> Classifier {
     let architecture = try Architecture.named(model ?? "")
     let names = try classes.map(classNames) ?? ImageNet.classNames
-    let file = try weights.map { try StateDictionary(contentsOf: location($0), selecting: key) }
+    let file = try weightsFile(of: architecture)
     let built = architecture.makeModel(head: .classifier(classes: names.count))
     if let file {
       try load(file, into: built, names.count)
@@ -110,6 +124,16 @@ struct ModelOptions: ParsableArguments {
       say("the weights are random: the classes below mean nothing")
     }
     return classifier(built, InputPreparation(architecture.input), names)
+  }
+
+  /// The weights that are asked for; `nil` for random ones.
+  private func weightsFile(of architecture: Architecture) throws -> StateDictionary? {
+    guard pretrained else {
+      return try weights.map { try StateDictionary(contentsOf: location($0), selecting: key) }
+    }
+    let published = try architecture.publishedWeights()
+    return try StateDictionary(
+      contentsOf: network.downloader.cache.location(of: published), publishedAs: published)
   }
 
   private func load(_ file: StateDictionary, into built: Model, _ count: Int) throws {
