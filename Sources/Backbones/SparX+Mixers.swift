@@ -154,21 +154,23 @@ struct WindowScanMixer: Layer {
   }
 }
 
-/// TransXNet's D-Mixer with a table of biases of its own, `[B, C, H, W]` to the same.
+/// TransXNet's D-Mixer with a table of biases of its own and the scale that its family puts behind it.
 ///
-/// Lou et al. (2310.19380), section 3.2.
+/// Lou et al. (2310.19380), section 3.2. From `[B, C, H, W]` to the same.
 struct DualDynamicMixer: Layer {
   let mixer: DualTokenMixer
   let table: PositionBias
+  let scale: ChannelScale
 
   init(_ scope: Scope, _ stage: TransXNet.Stage, kernel: Int, at place: SparXPlace) {
     mixer = DualTokenMixer(scope, stage, kernel: kernel)
     table = PositionBias(
       scope, "relative_pos_enc", heads: stage.heads, reduction: stage.reduction, height: place.height,
       width: place.width)
+    scale = ChannelScale(scope["layer_scale"], stage.width, initialValue: 1e-5)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
-    mixer(x, bias: table(height: x.size(2), width: x.size(3)))
+    scale(mixer(x, bias: table(height: x.size(2), width: x.size(3))))
   }
 }

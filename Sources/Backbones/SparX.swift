@@ -73,7 +73,8 @@ public struct SparX: HierarchicalBackbone {
     case windowScan(side: Int = 14, states: Int = 8)
     /// Dynamic convolution of one half of the channels, attention of the other: TransXNet's D-Mixer.
     ///
-    /// Stages 1, 2, 3 reduce keys and values by 8, 4, 2 as published; each layer has a table of biases of its own.
+    /// Stages 1, 2, 3 reduce keys and values by 8, 4, 2 as published, and what it gives is scaled from 1e-5 as published;
+    /// each layer has a table of biases of its own.
     case dualDynamic(headWidth: Int = 24, kernels: Int = 2, kernel: Int = 7)
   }
 

@@ -232,10 +232,10 @@ private let stage = SparX.Stage(depth: 2, width: 8, connection: .none)
     #expect(store["relative_pos_enc"]?.tensor.shape == [1, 1, 128, 2])
     withoutGradients {
       let x = map(8, 16)
-      expectClose(mix(x), dynamic.mixer(x, bias: dynamic.table.table), 0)
+      expectClose(mix(x), dynamic.scale(dynamic.mixer(x, bias: dynamic.table.table)), 0)
       let other = map(9, 11)
-      expectClose(
-        mix(other), dynamic.mixer(other, bias: dynamic.table.table.resized(99, 4, .bicubic())), 1e-13)
+      let resized = dynamic.table.table.resized(99, 4, .bicubic())
+      expectClose(mix(other), dynamic.scale(dynamic.mixer(other, bias: resized)), 1e-13)
     }
   }
 }
