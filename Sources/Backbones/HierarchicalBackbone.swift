@@ -44,9 +44,10 @@ extension HierarchicalBackbone {
   /// The stages' outputs.
   private func maps(of images: Tensor) -> [Tensor] {
     let (_, _, H, W) = images.shape4
+    let side = featureInfo.last?.stride ?? 1
     require(
-      min(H, W) >= 32,
-      "\(Self.self): images must be at least 32 by 32 pixels, got \(H) by \(W); enlarge them first")
+      min(H, W) >= side,
+      "\(Self.self): images must be at least \(side) by \(side) pixels, got \(H) by \(W); enlarge them first")
     var x = OperationCounter.region("stem") { stem(images) }
     return stages.enumerated().map { index, stage in
       OperationCounter.region("stage\(index + 1)") {

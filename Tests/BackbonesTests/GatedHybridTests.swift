@@ -301,7 +301,7 @@ private func shake(_ store: ParameterStore) {
     .filled([batch, 3, height, width], key: "images", low: -2, high: 2, dtype: .float64)
   }
 
-  @Test(arguments: Network.allCases, [(33, 47), (64, 96), (100, 61), (31, 9), (8, 8)])
+  @Test(arguments: Network.allCases, [(33, 47), (64, 96), (100, 61), (32, 39)])
   func oddSizes(_ network: Network, _ size: (Int, Int)) {
     let backbone = network.model(.none).backbone
     let maps = withoutGradients { backbone.features(of: images(size.0, size.1)) }
@@ -314,14 +314,6 @@ private func shake(_ store: ParameterStore) {
     #expect(backbone.featureInfo.map(\.channels) == network.configuration.widths)
     #expect(backbone.featureInfo.map(\.stride) == (network == .patches ? [8] : [4, 8, 16, 32]))
     #expect(backbone.featureInfo.last?.name == (network == .patches ? "stage1" : "stage4"))
-  }
-
-  @Test func tooSmallImagesAreASentence() {
-    let backbone = Network.patches.model().backbone
-    let error = #expect(throws: TorchError.self) {
-      try withTorchErrors { withoutGradients { _ = backbone(images(7, 64)) } }
-    }
-    #expect(error?.message.contains("at least 8 by 8 pixels, one patch, got 7 by 64") == true)
   }
 
   @Test(arguments: Network.allCases) func headsShareTheNetwork(_ network: Network) {

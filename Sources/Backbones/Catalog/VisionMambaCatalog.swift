@@ -20,11 +20,15 @@ extension CatalogEntry {
 
   // The authors fine-tune both of these without drop path (vim/scripts/ft-vim-t.sh, ft-vim-s.sh).
   static var visionMambaTinyPlus: CatalogEntry {
-    visionMamba(width: 192, stride: 8, weights: "Vim-tiny-midclstok", top1: 78.3, parameters: 7)
+    visionMamba(
+      width: 192, stride: 8, weights: "tiny-midclstok/resolve/main/vim_t_midclstok_ft_78p3acc", top1: 78.3,
+      parameters: 7)
   }
 
   static var visionMambaSmallPlus: CatalogEntry {
-    visionMamba(width: 384, stride: 8, weights: "Vim-small-midclstok", top1: 81.6, parameters: 26)
+    visionMamba(
+      width: 384, stride: 8, weights: "small-midclstok/resolve/main/vim_s_midclstok_ft_81p6acc", top1: 81.6,
+      parameters: 26)
   }
 
   static func visionMambaTiny(
