@@ -14,7 +14,7 @@ import Verification
 
   @Test(arguments: [
     "mambaout_femto", "mambaout_kobe", "mambaout_tiny", "mambaout_small", "mambaout_base", "convnext_tiny",
-    "convnext_small", "resnet50",
+    "convnext_small", "convnext_base", "resnet50",
   ])
   func contract(_ name: String) throws {
     // Keys, shapes and counts need no elements.
