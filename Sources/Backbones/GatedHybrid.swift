@@ -14,7 +14,7 @@ import Torch
 /// - Note: the feed-forward layer is twice as wide as the block, not four times, since the scan's branch is itself twice
 ///   as wide and gated.
 /// - Note: the scan is causal, and a map becomes its sequence in one of four orders that the layers take in turns: by
-///   rows, by rows backwards, by columns, by columns backwards (``ScanOrder``).
+///   rows, by rows backwards, by columns, by columns backwards (`ScanOrder`).
 /// - Note: in a pyramid, attention of the first stages stays inside windows that are not shifted, with a learned bias for
 ///   each offset as in Swin: the scan beside it joins the windows. At 224 by 224 pixels, attention of all positions
 ///   would take 2 · 3136² · 64 multiply-adds in each block of stage 1, over four times the rest of the block; from
