@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct DownloaderTests {
+@Suite(.timeLimit(.minutes(15))) struct DownloaderTests {
   @Test func aFileComesOnceAndWhole() async throws {
     try await withServer({ request, _ in .file(content, tag: "a", for: request) }) { server in
       try await withDownloader { downloader in

@@ -12,7 +12,7 @@ import Torch
 #endif
 
 /// Whatever is wrong with what people give, the tool says so in one sentence and leaves nothing behind.
-@Suite(.timeLimit(.minutes(2))) struct BadInputTests {
+@Suite(.timeLimit(.minutes(15))) struct BadInputTests {
   struct Row: CustomTestStringConvertible, Sendable {
     let line: String
     let words: [String]

@@ -17,7 +17,7 @@ import Torch
 
 /// The tool with a cache of the test's own. The addresses of the catalog are out of reach here, so files lie in the cache
 /// already, or the way to them ends at a proxy of the test.
-@Suite(.timeLimit(.minutes(2))) struct DownloadTests {
+@Suite(.timeLimit(.minutes(15))) struct DownloadTests {
   private func ganglion(_ line: String, in root: URL, offline: String = "1") throws -> Tool.Result {
     try Shell.run("export GANGLION_CACHE=$PWD/cache GANGLION_OFFLINE=\(offline)\nganglion \(line)", in: root)
   }

@@ -12,7 +12,7 @@ import Torch
   import Darwin
 #endif
 
-@Suite(.timeLimit(.minutes(2))) struct SignalTests {
+@Suite(.timeLimit(.minutes(15))) struct SignalTests {
   private static let signals: [(Int32, Int32)] = [(SIGINT, 130), (SIGTERM, 143)]
   private let model = ["--model", "sparx_mamba_micro", "--random-weights", "--threads", "1"]
 
