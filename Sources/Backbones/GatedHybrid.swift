@@ -97,7 +97,7 @@ public struct GatedHybrid: HierarchicalBackbone {
   let stages: [Chain<GatedHybridBlock>]
   let downsamples: [PatchMerging?]
   let outputNorms: [LayerNorm]
-  let classifier: GatedHybridClassifier?
+  let classifier: MeanClassifier?
 
   /// Declares the network's parameters.
   ///
@@ -145,7 +145,7 @@ public struct GatedHybrid: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = GatedHybridClassifier(scope.afterBlocks, last, classes: classes)
+      classifier = MeanClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
         LayerNorm(scope["outnorm\($0.offset)"].afterBlocks, $0.element)
@@ -158,19 +158,6 @@ public struct GatedHybrid: HierarchicalBackbone {
 
   /// Maps are `[B, H, W, C]` inside.
   func channelsFirst(_ map: Tensor) -> Tensor { map.permute(0, 3, 1, 2) }
-}
-
-/// A norm, the mean over positions and a linear layer, from `[B, H, W, C]`.
-struct GatedHybridClassifier: Layer {
-  let norm: LayerNorm
-  let linear: Linear
-
-  init(_ scope: Scope, _ width: Int, classes: Int) {
-    norm = LayerNorm(scope["norm"], width)
-    linear = .classifier(scope["head"], width, classes: classes)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor { linear(norm(x).mean(1, 2)) }
 }
 
 /// The first map `[B, H, W, C]` of images `[B, channels, H·side, W·side]`, from patches with zeros below and to the right

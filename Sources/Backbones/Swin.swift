@@ -52,7 +52,7 @@ public struct Swin: HierarchicalBackbone {
   let stages: [Chain<SwinBlock>]
   let downsamples: [PatchMerging?]
   let outputNorms: [LayerNorm]
-  let classifier: SwinClassifier?
+  let classifier: MeanClassifier?
 
   /// Declares the network's parameters under their published keys.
   ///
@@ -91,7 +91,7 @@ public struct Swin: HierarchicalBackbone {
       classifier = nil
     case .classifier(let classes):
       outputNorms = []
-      classifier = SwinClassifier(scope.afterBlocks, last, classes: classes)
+      classifier = MeanClassifier(scope.afterBlocks, last, classes: classes)
     case .dense:
       outputNorms = widths.enumerated().map {
         LayerNorm(scope["norm\($0.offset)"].afterBlocks, $0.element)
@@ -242,17 +242,4 @@ struct PatchEmbedding: Layer {
     let whole = bottom + right == 0 ? images : images.padded([0, right, 0, bottom])
     return norm(project(whole).permute(0, 2, 3, 1))  // [B, H/side, W/side, C]
   }
-}
-
-/// A norm, the mean over positions and a linear layer, from `[B, H, W, C]`.
-struct SwinClassifier: Layer {
-  let norm: LayerNorm
-  let linear: Linear
-
-  init(_ scope: Scope, _ width: Int, classes: Int) {
-    norm = LayerNorm(scope["norm"], width)
-    linear = .classifier(scope["head"], width, classes: classes)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor { linear(norm(x).mean(1, 2)) }
 }
