@@ -1,0 +1,161 @@
+// What every kernel of this folder shares: element types, conversions, and the instructions that CUDA C++ has no name for.
+//
+// Programs are compiled at run time by NVRTC with their constants as macros, and by the tests for the processor, where
+// `emulator.h` stands in for the device. So inline assembly stands here alone, beside its meaning in plain C++.
+//
+// ELEMENT is the type of tensors: 0 float, 1 half, 2 bfloat16, 3 double. The arithmetic (`real`) is float, double for double.
+
+#if ELEMENT == 3
+typedef double real;
+#else
+typedef float real;
+#endif
+
+#if ELEMENT == 0
+typedef float element;
+#elif ELEMENT == 3
+typedef double element;
+#else
+typedef unsigned short element;  // the bits of a half or bfloat16 number
+#endif
+
+#if defined(__CUDACC_RTC__) || defined(__CUDACC__)
+
+#define DEVICE __device__ __forceinline__
+#define KERNEL extern "C" __global__ void
+
+// One address for all dynamic shared memory of a block.
+#define SHARED_MEMORY(type, name) \
+  extern __shared__ float4 dynamic_shared_memory[]; \
+  type *const name = (type *)dynamic_shared_memory
+
+DEVICE float half_to_float(unsigned short bits) {
+  float value;
+  asm("{.reg .b16 h; mov.b16 h, %1; cvt.f32.f16 %0, h;}" : "=f"(value) : "h"(bits));
+  return value;
+}
+DEVICE unsigned short float_to_half(float value) {
+  unsigned short bits;
+  asm("{.reg .b16 h; cvt.rn.f16.f32 h, %1; mov.b16 %0, h;}" : "=h"(bits) : "f"(value));
+  return bits;
+}
+DEVICE unsigned pack_half(float low, float high) {
+  unsigned bits;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+}
+DEVICE unsigned pack_bfloat(float low, float high) {
+  unsigned bits;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+}
+DEVICE float bits_to_float(unsigned bits) { return __uint_as_float(bits); }
+DEVICE unsigned short float_to_bfloat(float value) { return (unsigned short)(pack_bfloat(value, 0.f) & 0xffffu); }
+
+// 2^x and log2 x by the special function unit: 2 ulp, denormals are zero.
+DEVICE float fast_exp2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float fast_log2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float fast_reciprocal(float x) { float y; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float fast_tanh(float x) { float y; asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+
+// d += a b for a 16x8 tile: a is 16x8 row-major and b 8x8 column-major, in half or bfloat16. With g = lane / 4, q = lane % 4:
+// a0 holds row g, a1 row g + 8, columns 2q and 2q + 1; b column g, rows 2q and 2q + 1; d0, d1 row g, d2, d3 row g + 8,
+// columns 2q and 2q + 1.
+#if ELEMENT == 1 || ELEMENT == 2
+#if ELEMENT == 1
+#define MMA_TYPES "f32.f16.f16.f32"
+#else
+#define MMA_TYPES "f32.bf16.bf16.f32"
+#endif
+DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b) {
+  asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b));
+}
+// The same with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
+DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+#endif
+
+// An 8x8 tile of 16-bit numbers, row g columns 2q and 2q + 1 in lane 4g + q, transposed.
+DEVICE unsigned transpose_8x8(unsigned bits) {
+  unsigned result;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(bits));
+  return result;
+}
+
+// Copies of 16 bytes from global to shared memory that go on while the block computes.
+DEVICE void copy_async_16(void *to, const void *from) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int PENDING>
+DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
+
+// A barrier for `threads` threads of the block, whole warps; numbers 1 to 15 (0 is __syncthreads).
+DEVICE void named_barrier(int number, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
+}
+#elif ELEMENT == 1
+EMULATED_PRODUCTS(emulator::half_to_float)
+#elif ELEMENT == 2
+EMULATED_PRODUCTS(emulator::bfloat_number)
+#endif
+
+DEVICE float bfloat_to_float(unsigned short bits) { return bits_to_float((unsigned)bits << 16); }
+
+// ---- elements
+
+DEVICE real to_real(element value) {
+#if ELEMENT == 1
+  return half_to_float(value);
+#elif ELEMENT == 2
+  return bfloat_to_float(value);
+#else
+  return value;
+#endif
+}
+DEVICE element to_element(real value) {
+#if ELEMENT == 1
+  return float_to_half(value);
+#elif ELEMENT == 2
+  return float_to_bfloat(value);
+#else
+  return value;
+#endif
+}
+
+// Two neighbouring elements, and as numbers.
+#if ELEMENT == 3
+typedef double2 element_pair;
+typedef double2 real_pair;
+DEVICE real_pair make_real_pair(double a, double b) { return make_double2(a, b); }
+#elif ELEMENT == 0
+typedef float2 element_pair;
+typedef float2 real_pair;
+DEVICE real_pair make_real_pair(float a, float b) { return make_float2(a, b); }
+#else
+typedef unsigned element_pair;
+typedef float2 real_pair;
+DEVICE real_pair make_real_pair(float a, float b) { return make_float2(a, b); }
+#endif
+
+DEVICE real_pair unpack(element_pair pair) {
+#if ELEMENT == 1
+  return make_float2(half_to_float((unsigned short)(pair & 0xffffu)), half_to_float((unsigned short)(pair >> 16)));
+#elif ELEMENT == 2
+  return make_float2(bits_to_float(pair << 16), bits_to_float(pair & 0xffff0000u));
+#else
+  return pair;
+#endif
+}
+DEVICE element_pair pack(real low, real high) {
+#if ELEMENT == 1
+  return pack_half(low, high);
+#elif ELEMENT == 2
+  return pack_bfloat(low, high);
+#else
+  return make_real_pair(low, high);
+#endif
+}
