@@ -77,14 +77,18 @@ let package = Package(
     .target(
       name: "CKernels", cxxSettings: unsafeCXX(native + ["-ffp-contract=fast"]),
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    // CUDA kernels as text, NVRTC and the driver, both found at run time; knows neither LibTorch nor Swift.
+    .target(
+      name: "CCUDA", exclude: ["kernels"], cxxSettings: unsafeCXX(native),
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", dependencies: ["CKernels"] + (usesPkgConfig ? ["CLibTorch"] : []),
+      name: "CTorch", dependencies: ["CCUDA", "CKernels"] + (usesPkgConfig ? ["CLibTorch"] : []),
       cxxSettings: unsafeCXX(native + torchHeaders),
       linkerSettings: torchLibraries),
     // The checksum of zip archives; libpng needs zlib anyway.
     .systemLibrary(name: "CZlib"),
-    .target(name: "Torch", dependencies: ["CTorch", "CZlib", "Randomness"], swiftSettings: swift),
+    .target(name: "Torch", dependencies: ["CCUDA", "CTorch", "CZlib", "Randomness"], swiftSettings: swift),
     .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),

@@ -47,6 +47,9 @@ const char *_Nullable ccuda_configuration(const char *program, int32_t index);
 /// The version of NVRTC, such as 13.0; null without it, and then `ccuda_last_error` says where it was looked for.
 const char *_Nullable ccuda_compiler_version(void);
 
+/// Where LibTorch's libraries are: NVRTC is looked for beside them first.
+void ccuda_set_library_folder(const char *folder);
+
 /// The machine code of a program for an architecture such as "sm_90"; free() it. Null on failure; the sentence then holds
 /// the compiler's log. Not from the cache.
 void *_Nullable ccuda_compile(
@@ -54,6 +57,8 @@ void *_Nullable ccuda_compile(
 
 /// The folder that compiled kernels are kept in: GANGLION_KERNEL_CACHE, or ganglion/kernels in the user's cache.
 const char *ccuda_cache_folder(void);
+/// Whether it can be written; otherwise each process compiles anew.
+bool ccuda_cache_is_writable(void);
 /// How many kernels this process compiled and how many it took from the folder.
 void ccuda_cache_counts(int64_t *compiled, int64_t *found);
 
