@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace ctorch::cuda::scan2d {
 
@@ -57,6 +58,41 @@ inline Plane lay_out(int height, int width, int items) {
 // Bytes of shared memory of one ring.
 inline int64_t ring_bytes(int height, int pitch, int rank, int warps, int buffers) {
   return int64_t(2 + buffers) * height * pitch * 16 + buffers * (32 * rank + 96) * 4 + warps * 32;
+}
+
+struct Rings {
+  Plane plane;
+  int warps = 1, rings = 1, buffers = 1, blocks = 1;  // of a ring, of a block, of a ring, of a multiprocessor
+  bool wrap = false;
+  int64_t bytes = 0, grid = 0;
+};
+
+// None if the plane does not fit shared memory.
+inline std::optional<Rings> rings(
+    int64_t height, int64_t width, int64_t rank, int64_t tiles, int64_t most_bytes, int multiprocessors) {
+  Rings r;
+  if (height * width > most_bytes / 48) return std::nullopt;
+  for (int items : {14, 12, 16, 10, 8, 7}) {
+    if (height % items == 0 && width % items == 0) {
+      r.plane.items = items;
+      break;
+    }
+  }
+  r.wrap = r.plane.items == 0;
+  if (r.wrap) r.plane.items = 8;
+  r.plane = lay_out(int(height), int(width), r.plane.items);
+  const int64_t chunks = (height * width + 8 * r.plane.items - 1) / (8 * r.plane.items);
+  r.warps = chunks <= 4 ? 1 : int(std::min<int64_t>(chunks, 12));
+  r.rings = r.warps == 1 ? 4 : 1;
+  for (r.buffers = r.warps == 1 ? 1 : 2; r.buffers > 0; r.buffers--) {
+    r.bytes = r.rings * ring_bytes(int(height), r.plane.pitch, int(rank), r.warps, r.buffers);
+    if (r.bytes <= most_bytes) break;
+  }
+  if (r.buffers == 0) return std::nullopt;
+  r.blocks = int(std::clamp<int64_t>(16 / (r.warps * r.rings), 1, most_bytes / r.bytes));
+  const int64_t needed = (tiles + r.rings - 1) / r.rings;
+  r.grid = r.buffers == 2 ? std::min<int64_t>(needed, int64_t(multiprocessors) * r.blocks) : needed;
+  return r;
 }
 
 // The kernels for all else, ss2d_general.cu.
