@@ -169,6 +169,16 @@ inline int64_t sums_bytes(const Plan &plan, int32_t vector, int64_t real_bytes) 
   return 2 * plan.across * plan.deep * vector * real_bytes;
 }
 
+// Blocks that share a map's moments, at least a few groups of numbers for each thread.
+inline int64_t moment_shares(int64_t batch, int64_t size, int32_t vector, int64_t multiprocessors) {
+  return std::min({shares(multiprocessors * 8, batch), shares(size, vector * 1024), int64_t(64)});
+}
+
+// Blocks that share a map's pixels in the other kernels of the group norm.
+inline int64_t norm_blocks(const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors) {
+  return std::min(shares(shares(multiprocessors * 8, batch), plan.groups), shares(positions, plan.deep));
+}
+
 inline Plan plan_join(JoinParameters &p, int32_t vector, int64_t element_bytes, int64_t multiprocessors) {
   const int64_t total = p.first[p.count];
   Plan plan = plan_channels(total, vector);

@@ -22,22 +22,18 @@ struct RowSums {
 using Runner = std::map<std::string, void (*)(const void *)>;
 // PROGRAM, ELEMENT, VECTOR, WINDOW, COLUMNS, STRIDE, ACTIVATION, GRADIENT, OUTPUT
 using Key = std::array<int, 9>;
-struct Case {
-  int parameter;
-  Runner run;
-};
 
-std::map<Key, Case> &cases() {
-  static std::map<Key, Case> all;
+std::map<Key, Runner> &cases() {
+  static std::map<Key, Runner> all;
   return all;
 }
 
-bool list_case(const Key &key, int parameter, Runner run) {
-  cases()[key] = {parameter, std::move(run)};
+bool list_case(const Key &key, Runner run) {
+  cases()[key] = std::move(run);
   return true;
 }
 
-const Case *find_case(const Key &key) {
+const Runner *find_case(const Key &key) {
   const auto found = cases().find(key);
   return found == cases().end() ? nullptr : &found->second;
 }
@@ -57,8 +53,8 @@ Device parameters(const void *host) {
 
 namespace {
 
-void launch(const Case &which, const char *entry, const Plan &plan, const void *parameters) {
-  const auto run = which.run.at(entry);
+void launch(const Runner &which, const char *entry, const Plan &plan, const void *parameters) {
+  const auto run = which.at(entry);
   emulator::emulate(
       {unsigned(plan.blocks), unsigned(plan.groups)}, {unsigned(plan.across), unsigned(plan.deep)},
       size_t(plan.shared_bytes), [=] { run(parameters); });
@@ -117,12 +113,6 @@ std::vector<double> numbers(const Tensor &tensor) {
   std::vector<double> all(tensor.count());
   for (int64_t i = 0; i < tensor.count(); ++i) all[i] = tensor.get(i);
   return all;
-}
-
-Tensor retyped(const Tensor &tensor, int type) {
-  Tensor other(type, tensor.count());
-  for (int64_t i = 0; i < tensor.count(); ++i) other.set(i, tensor.get(i));
-  return other;
 }
 
 double error(const Tensor &got, const std::vector<double> &expected, int64_t from = 0) {
@@ -199,13 +189,11 @@ struct Convolution {
     const int32_t across = stride == 1 ? depthwise_columns(kernel, p.columns) : 0;
     const Plan plan = stride == 1 ? plan_strips(p, batch, kernel, vector, across, real_bytes, multiprocessors)
                                   : plan_pixels(p, batch, kernel, vector, real_bytes, multiprocessors);
-    const Case *found = find_case(
+    const Runner *found = find_case(
         {0, element, vector, int(kernel), across, stride == 1 ? 0 : int(stride), activation, dy ? 1 : 0, 0});
     if (!found) return false;
-    const int parameter = found->parameter ? element : real_of(element);
-    const Tensor weights = retyped(weight, parameter), biases = bias ? retyped(*bias, parameter) : Tensor(parameter, 0);
     p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
-    p.weight = weights.bytes.data(), p.bias = bias ? biases.bytes.data() : nullptr;
+    p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     launch(*found, stride == 1 ? "depthwise_strips" : spreading ? "depthwise_spread" : "depthwise_pixels", plan, &p);
     return true;
   }
@@ -221,7 +209,7 @@ struct Convolution {
     const int32_t across = strips ? depthwise_columns(kernel, columns) : 0;
     const Plan plan =
         plan_weight(p, batch, kernel, vector, across, weight_rows(kernel), bytes_of[real], multiprocessors);
-    const Case *found = find_case({1, element, vector, int(kernel), across, strips ? 0 : int(stride), 0, 0, 0});
+    const Runner *found = find_case({1, element, vector, int(kernel), across, strips ? 0 : int(stride), 0, 0, 0});
     if (!found) return false;
     const int64_t blocks = plan.blocks / p.tiles, count = channels * (kernel * kernel + 1);
     Tensor partial(real, blocks * count);
@@ -313,13 +301,11 @@ double check_map_norm(int element, int64_t batch, int64_t channels, int64_t posi
   }
 
   const int32_t vector = vector_of(channels, bytes_of[element], 0, 16);
-  const Case *found = find_case({2, element, vector, 0, 0, 0, 0, 0, output});
+  const Runner *found = find_case({2, element, vector, 0, 0, 0, 0, 0, output});
   if (!found) return -1;
-  const int parameter = found->parameter ? element : real;
-  const Tensor weights = retyped(weight, parameter), biases = retyped(bias, parameter);
   Tensor got(type, all), statistics(real, 2 * batch), gradient(element, all);
   MapNormParameters<Real> p{};
-  p.x = x.bytes.data(), p.weight = weights.bytes.data(), p.bias = biases.bytes.data();
+  p.x = x.bytes.data(), p.weight = weight.bytes.data(), p.bias = bias.bytes.data();
   p.statistics = statistics.bytes.data(), p.positions = positions, p.channels = int32_t(channels);
   p.epsilon = Real(epsilon), p.y = got.bytes.data();
   p.shares = 3;
@@ -345,9 +331,9 @@ double check_map_norm(int element, int64_t batch, int64_t channels, int64_t posi
     launch(*found, "map_norm_backward", plan, &p);
     return error(gradient, dx);
   }
-  const Case *adding = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
+  const Runner *adding = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
   if (!adding) return -1;
-  Tensor gradients(adding->parameter ? element : real, 2 * channels);
+  Tensor gradients(real, 2 * channels);
   const RowSums rows{by_channel.bytes.data(), gradients.bytes.data(), batch * p.shares, 2 * channels};
   launch(*adding, "sum_rows", {shares(2 * channels, 32), 1, 32, 16, 0}, &rows);
   return which == 2 ? error(gradients, dweight) : error(gradients, dbias, channels);
@@ -371,11 +357,9 @@ extern "C" double emulate_scaled_sum(int element, int batch, int channels, int h
   const Tensor shortcut = random_tensor(element, element, all, random), branch = random_tensor(element, element, all, random);
   const Tensor scale = random_tensor(real, element, channels, random), offset = random_tensor(real, element, channels, random);
   const int32_t vector = vector_of(channels, bytes_of[element], 0, 16);
-  const Case *found = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
+  const Runner *found = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
   if (!found) return -1;
-  const int parameter = found->parameter ? element : real;
-  const Tensor scales = retyped(scale, parameter), offsets = retyped(offset, parameter);
-  Tensor y(element, all), gradients(parameter, 2 * channels);
+  Tensor y(element, all), gradients(real, 2 * channels);
   std::vector<double> expected(all), sums[2] = {std::vector<double>(channels), std::vector<double>(channels)};
   for (int64_t i = 0; i < all; ++i) {
     const int64_t c = i % channels;
@@ -386,7 +370,7 @@ extern "C" double emulate_scaled_sum(int element, int batch, int channels, int h
   }
   ScaledSumParameters p{};
   p.shortcut = shortcut.bytes.data(), p.branch = branch.bytes.data(), p.y = y.bytes.data();
-  p.scale = which == 4 ? nullptr : scales.bytes.data(), p.offset = which == 4 ? nullptr : offsets.bytes.data();
+  p.scale = which == 4 ? nullptr : scale.bytes.data(), p.offset = which == 4 ? nullptr : offset.bytes.data();
   p.pixels = pixels, p.channels = channels;
   Plan plan = plan_channels(channels, vector);
   plan.blocks = sharing_blocks(plan, pixels, multiprocessors, 2);
@@ -421,7 +405,7 @@ extern "C" double emulate_join(int element, int pixels, int channels, int ordere
   std::vector<int32_t> order(total);
   for (int64_t j = 0; j < total; ++j) order[j] = int32_t(ordered ? j % 4 * channels + j / 4 : j);
   const int32_t vector = vector_of(channels, bytes_of[element], 0, 16);
-  const Case *found = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
+  const Runner *found = find_case({3, element, vector, 0, 0, 0, 0, 0, 0});
   if (!found) return -1;
   p.joined = joined.bytes.data(), p.order = ordered ? order.data() : nullptr;
   const Plan plan = plan_join(p, vector, bytes_of[element], multiprocessors);

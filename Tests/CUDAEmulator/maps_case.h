@@ -2,9 +2,6 @@
 // the macros back. No include guard: it is included once for every configuration. PROGRAM is 0 for depthwise.cu, 1 for
 // depthwise_weight.cu, 2 for map_norm.cu, 3 for map.cu.
 
-#ifndef PARAMETER
-#define PARAMETER 0
-#endif
 #ifndef ACTIVATION
 #define ACTIVATION 0
 #endif
@@ -64,7 +61,7 @@ Runner runners() {
 #endif
   run["depthwise_weight_sum"] = [](const void *p) {
     const auto &s = *static_cast<const RowSums *>(p);
-    depthwise_weight_sum((const real *)s.partial, (parameter *)s.sums, (int)s.rows, (int)s.count);
+    depthwise_weight_sum((const real *)s.partial, (real *)s.sums, (int)s.rows, (int)s.count);
   };
 #endif
 #if PROGRAM == 2
@@ -81,20 +78,19 @@ Runner runners() {
   run["join_backward"] = [](const void *p) { join_backward(parameters<Join, JoinParameters>(p)); };
   run["sum_rows"] = [](const void *p) {
     const auto &s = *static_cast<const RowSums *>(p);
-    sum_rows((const real *)s.partial, (parameter *)s.sums, s.rows, s.count);
+    sum_rows((const real *)s.partial, (real *)s.sums, s.rows, s.count);
   };
 #endif
   return run;
 }
 
 const bool listed = list_case(
-    {PROGRAM, ELEMENT, VECTOR, WINDOW, CASE_COLUMNS, CASE_STRIDE, ACTIVATION, GRADIENT, OUTPUT}, PARAMETER, runners());
+    {PROGRAM, ELEMENT, VECTOR, WINDOW, CASE_COLUMNS, CASE_STRIDE, ACTIVATION, GRADIENT, OUTPUT}, runners());
 }  // namespace
 }  // namespace
 
 #undef PROGRAM
 #undef ELEMENT
-#undef PARAMETER
 #undef VECTOR
 #undef WINDOW
 #undef COLUMNS

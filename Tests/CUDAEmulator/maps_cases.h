@@ -45,7 +45,6 @@
 #define WINDOW 3
 #define COLUMNS 4
 #define ACTIVATION 2
-#define PARAMETER 1
 #include "maps_case.h"
 
 #define PROGRAM 0
@@ -55,7 +54,6 @@
 #define COLUMNS 4
 #define ACTIVATION 2
 #define GRADIENT 1
-#define PARAMETER 1
 #include "maps_case.h"
 
 #define PROGRAM 0
@@ -488,7 +486,6 @@
 #define PROGRAM 3
 #define ELEMENT 2
 #define VECTOR 8
-#define PARAMETER 1
 #include "maps_case.h"
 
 #define PROGRAM 3

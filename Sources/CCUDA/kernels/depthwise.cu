@@ -10,7 +10,7 @@
 
 struct Depthwise {
   const element *x;
-  const parameter *weight, *bias;  // [C, TAPS], [C] or null
+  const real *weight, *bias;  // [C, TAPS], [C] or null
   const element *dy;               // with GRADIENT
   element *y;
   long long strips;                // of depthwise_strips: batch * down * across; else pixels of y
@@ -105,13 +105,13 @@ DEVICE void stage_weights(real *taps, const Depthwise &d, int first, int width) 
   for (int i = thread; i < present * TAPS; i += threads) {
     const int channel = i / TAPS;
     const int tap = d.flipped ? TAPS - 1 - i % TAPS : i % TAPS;
-    real value = parameter_number(d.weight[(long long)first * TAPS + i]);
+    real value = d.weight[(long long)first * TAPS + i];
     // The input that is added is one more at the tap above it.
     if (d.adds_input && tap == d.padding * (WINDOW + 1)) value += real(1);
     taps[tap * width + channel] = value;
   }
   for (int i = thread; i < present; i += threads) {
-    taps[TAPS * width + i] = d.bias ? parameter_number(d.bias[first + i]) : real(0);
+    taps[TAPS * width + i] = d.bias ? d.bias[first + i] : real(0);
   }
   __syncthreads();
 }

@@ -178,7 +178,7 @@ KERNEL __launch_bounds__(256) depthwise_weight_pixels(const DepthwiseWeight d) {
 
 // The blocks' partial sums, added: weight [C, TAPS], then bias [C]. A block has 32 results, threadIdx.y shares of the sum.
 KERNEL __launch_bounds__(512) depthwise_weight_sum(
-    const real *__restrict__ partial, parameter *__restrict__ gradient, int blocks, int channels) {
+    const real *__restrict__ partial, real *__restrict__ gradient, int blocks, int channels) {
   __shared__ double shares[16][32];
   const long long count = (long long)channels * RECORD, at = (long long)blockIdx.x * 32 + threadIdx.x;
   double sum = 0;
@@ -192,5 +192,5 @@ KERNEL __launch_bounds__(512) depthwise_weight_sum(
   for (unsigned y = 1; y < blockDim.y; y++) sum += shares[y][threadIdx.x];
   const long long channel = at / RECORD;
   const int tap = (int)(at % RECORD);
-  gradient[tap < TAPS ? channel * TAPS + tap : (long long)channels * TAPS + channel] = to_parameter((real)sum);
+  gradient[tap < TAPS ? channel * TAPS + tap : (long long)channels * TAPS + channel] = (real)sum;
 }

@@ -6,7 +6,7 @@
 
 struct ScaledSum {
   const element *shortcut, *branch;  // of the backward pass: branch is the gradient of the sum
-  const parameter *scale, *offset;   // [C], both or none
+  const real *scale, *offset;   // [C], both or none
   element *y;                        // of the backward pass: the gradient of the shortcut
   real *partial;                     // of the backward pass: [gridDim.x][2][C], sums of dy shortcut and of dy
   long long pixels;
@@ -21,8 +21,8 @@ KERNEL __launch_bounds__(256) scaled_sum(const ScaledSum s) {
   real scale[VECTOR], offset[VECTOR];
 #pragma unroll
   for (int v = 0; v < VECTOR; v++) {
-    scale[v] = s.scale ? parameter_number(s.scale[channel + v]) : real(1);
-    offset[v] = s.offset ? parameter_number(s.offset[channel + v]) : real(0);
+    scale[v] = s.scale ? s.scale[channel + v] : real(1);
+    offset[v] = s.offset ? s.offset[channel + v] : real(0);
   }
   const long long step = (long long)gridDim.x * blockDim.y;
 #pragma unroll 2
@@ -45,7 +45,7 @@ KERNEL __launch_bounds__(256) scaled_sum_backward(const ScaledSum s) {
   long long pixel = (long long)blockIdx.x * blockDim.y + threadIdx.y;
   if (channel < s.channels) {
 #pragma unroll
-    for (int v = 0; v < VECTOR; v++) scale[v] = parameter_number(s.scale[channel + v]);
+    for (int v = 0; v < VECTOR; v++) scale[v] = s.scale[channel + v];
   } else {
     pixel = s.pixels;
   }
@@ -81,7 +81,7 @@ KERNEL __launch_bounds__(256) scaled_sum_backward(const ScaledSum s) {
 
 // The sums over the rows of [rows, count]. A block has 32 results, threadIdx.y shares of the sum.
 KERNEL __launch_bounds__(512) sum_rows(
-    const real *__restrict__ partial, parameter *__restrict__ sums, long long rows, long long count) {
+    const real *__restrict__ partial, real *__restrict__ sums, long long rows, long long count) {
   __shared__ double shares[16][32];
   const long long at = (long long)blockIdx.x * 32 + threadIdx.x;
   double sum = 0;
@@ -93,7 +93,7 @@ KERNEL __launch_bounds__(512) sum_rows(
   __syncthreads();
   if (threadIdx.y > 0 || at >= count) return;
   for (unsigned y = 1; y < blockDim.y; y++) sum += shares[y][threadIdx.x];
-  sums[at] = to_parameter((real)sum);
+  sums[at] = (real)sum;
 }
 
 // ---- join

@@ -27,7 +27,7 @@ DEVICE void store_output(output *address, const real (&numbers)[VECTOR]) {
 
 struct MapNorm {
   const element *x;
-  const parameter *weight, *bias;  // [C]
+  const real *weight, *bias;  // [C]
   output *y;                       // of the backward pass: the gradient of the result, which is read
   element *dx;                     // of the backward pass
   real *statistics;                // [B, 2]: mean, 1 / deviation
@@ -149,8 +149,8 @@ KERNEL __launch_bounds__(256) map_norm(const MapNorm n) {
   real scale[VECTOR], offset[VECTOR];
 #pragma unroll
   for (int v = 0; v < VECTOR; v++) {
-    scale[v] = parameter_number(n.weight[w.channel + v]) * statistics[1];
-    offset[v] = parameter_number(n.bias[w.channel + v]);
+    scale[v] = n.weight[w.channel + v] * statistics[1];
+    offset[v] = n.bias[w.channel + v];
   }
   const real mean = statistics[0];
   const long long base = w.image * n.positions;
@@ -198,7 +198,7 @@ KERNEL __launch_bounds__(256) map_norm_sums(const MapNorm n) {
     for (unsigned y = 0; y < blockDim.y; y++) sum += shared[y * 2 * width + i];
     if (channel < n.channels) {
       n.channel_sums[((long long)blockIdx.x * 2 + i / width) * n.channels + channel] = sum;
-      sum *= parameter_number(n.weight[channel]);
+      sum *= n.weight[channel];
     } else {
       sum = 0;
     }
@@ -239,7 +239,7 @@ KERNEL __launch_bounds__(256) map_norm_backward(const MapNorm n) {
   const real along = means[0] * inverse, level = means[1];
   real weight[VECTOR];
 #pragma unroll
-  for (int v = 0; v < VECTOR; v++) weight[v] = parameter_number(n.weight[w.channel + v]);
+  for (int v = 0; v < VECTOR; v++) weight[v] = n.weight[w.channel + v];
   const long long base = w.image * n.positions;
 #pragma unroll 2
   for (long long pixel = w.pixel; pixel < n.positions; pixel += w.step) {

@@ -201,16 +201,3 @@ DEVICE void store(element *address, const real (&numbers)[COUNT]) {
   }
   *reinterpret_cast<Elements<COUNT> *>(address) = elements;
 }
-
-// PARAMETER is the type of weights: 0 `real`, 1 `element`.
-#ifdef PARAMETER
-#if PARAMETER == 0
-typedef real parameter;
-DEVICE real parameter_number(parameter value) { return value; }
-DEVICE parameter to_parameter(real value) { return value; }
-#else
-typedef element parameter;
-DEVICE real parameter_number(parameter value) { return to_real(value); }
-DEVICE parameter to_parameter(real value) { return to_element(value); }
-#endif
-#endif
