@@ -132,6 +132,7 @@ let package = Package(
       swiftSettings: swift),
 
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
+    .testTarget(name: "CCUDATests", dependencies: ["CCUDA"], swiftSettings: swift),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Randomness", "Torch", "TestSupport"],

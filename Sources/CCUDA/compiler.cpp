@@ -195,6 +195,33 @@ MachineCode compile(const Program &program, const std::string &macros, const std
 
 using namespace ccuda;
 
+namespace {
+
+using Maker = MachineCode (*)(const Program &, const std::string &, const std::string &);
+
+void *make_code(Maker maker, const char *name, const char *macros, const char *architecture, size_t *byte_count) {
+  const Program *program = find_program(name);
+  if (!program) {
+    fail(std::string("there is no CUDA program called ") + name);
+    return nullptr;
+  }
+  const MachineCode code = maker(*program, macros, architecture);
+  if (!code.error.empty()) {
+    fail(code.error);
+    return nullptr;
+  }
+  void *bytes = std::malloc(code.bytes.size());
+  if (!bytes) {
+    fail("out of memory");
+    return nullptr;
+  }
+  std::memcpy(bytes, code.bytes.data(), code.bytes.size());
+  *byte_count = code.bytes.size();
+  return bytes;
+}
+
+}  // namespace
+
 extern "C" {
 void ccuda_set_library_folder(const char *folder) {
   const std::lock_guard<std::mutex> lock(compiler_lock());
@@ -212,23 +239,10 @@ const char *ccuda_compiler_version(void) {
 }
 
 void *ccuda_compile(const char *name, const char *macros, const char *architecture, size_t *byte_count) {
-  const Program *program = find_program(name);
-  if (!program) {
-    fail(std::string("there is no CUDA program called ") + name);
-    return nullptr;
-  }
-  const MachineCode code = compile(*program, macros, architecture);
-  if (!code.error.empty()) {
-    fail(code.error);
-    return nullptr;
-  }
-  void *bytes = std::malloc(code.bytes.size());
-  if (!bytes) {
-    fail("out of memory");
-    return nullptr;
-  }
-  std::memcpy(bytes, code.bytes.data(), code.bytes.size());
-  *byte_count = code.bytes.size();
-  return bytes;
+  return make_code(compile, name, macros, architecture, byte_count);
+}
+
+void *ccuda_load_code(const char *name, const char *macros, const char *architecture, size_t *byte_count) {
+  return make_code(load_or_compile, name, macros, architecture, byte_count);
 }
 }

@@ -50,6 +50,7 @@ struct Driver {
   status (*launch)(
       function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **) = nullptr;
   int count = 0;
+  bool is_installed = false;
   std::string problem;  // not empty: no GPU can be used
 
   std::string message(status code) const {
@@ -73,6 +74,7 @@ Driver load() {
     d.problem = "there is no NVIDIA driver (libcuda.so.1 was not found)";
     return d;
   }
+  d.is_installed = true;
   const auto bind = [&](const char *name, auto &slot) {
     slot = reinterpret_cast<std::remove_reference_t<decltype(slot)>>(dlsym(library, name));
     if (!slot && d.problem.empty()) d.problem = std::string("the NVIDIA driver is too old: it has no function ") + name;
@@ -163,6 +165,8 @@ struct ccuda_kernel_s {
 
 extern "C" {
 const char *ccuda_last_error(void) { return last_error().c_str(); }
+
+bool ccuda_has_driver(void) { return driver().is_installed; }
 
 int32_t ccuda_device_count(void) {
   const Driver &d = driver();

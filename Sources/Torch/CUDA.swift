@@ -3,6 +3,9 @@ import CTorch
 
 /// NVIDIA GPUs, which are looked for when they are first asked for.
 public enum CUDA {
+  /// Whether NVIDIA's driver is installed, which does not say that a GPU can be used.
+  public static var hasDriver: Bool { ccuda_has_driver() }
+
   /// The GPUs that can be used.
   public static var deviceCount: Int { Int(ct_cuda_count()) }
 

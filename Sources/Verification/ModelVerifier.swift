@@ -88,21 +88,7 @@ public struct ModelVerifier {
   static let classes = 1000
 
   private func measure(id: String, kind: String, _ body: (inout Tally) -> Void) -> CaseResult {
-    let clock = ContinuousClock()
-    var tally = Tally()
-    let duration = clock.measure {
-      do {
-        try withTorchErrors { body(&tally) }
-      } catch {
-        tally.problems.append("\(error)")
-      }
-    }
-    let failures = tally.checks.filter { !$0.passed }
-    return CaseResult(
-      model: reference.name, id: id, kind: kind,
-      passed: failures.isEmpty && tally.problems.isEmpty && !tally.checks.isEmpty, checks: tally.checks.count,
-      worst: tally.checks.max { $0.severity < $1.severity }, failures: failures, problems: tally.problems,
-      seconds: duration / .seconds(1))
+    CaseResult.measured(reference.name, id: id, kind: kind, body)
   }
 }
 

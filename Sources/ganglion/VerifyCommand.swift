@@ -6,30 +6,36 @@ import Verification
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Compare models with the official code's numbers.",
+    abstract: "Compare models and kernels with what they should compute.",
     discussion: """
       Rebuilds the model that a reference names, fills every tensor by its key, and compares logits, features, \
       gradients and training steps with those of the official code. Exits with 0 only if everything is within its \
       tolerance, with 1 if something is not, and with 2 if a file cannot be used. With --weights the values come from a \
       file that holds those of the rule; cases that need other weights are left out.
 
+      --kernels needs no files: it compares the compiled kernels of the device with their definitions, outputs and all \
+      gradients, in sizes up to a map of 128x312 and every type that a kernel takes. Fresh memory is filled with NaN \
+      first, and each kernel runs twice, to the same bits. --case then takes patterns, in which * stands for any text.
+
       Examples:
         ganglion verify Fixtures/models
         ganglion verify Fixtures/models --prepared
         ganglion verify sparx_mamba_t.json --dtype float64 --case eval_224 --json
         ganglion verify sparx_mamba_t.json --weights filled.pth
+        ganglion verify --kernels --device cuda
+        ganglion verify --kernels --case 'scan2d/14x14/*'
       """)
 
   @ArgumentParser.Argument(
     help: ArgumentHelp("Reference files, or folders of them.", valueName: "files"),
     completion: .file(extensions: ["json"]))
-  var files: [String]
+  var files: [String] = []
+
+  @Flag(help: "Compare the compiled kernels with their definitions.")
+  var kernels = false
 
   @Option(help: ArgumentHelp("The precision of the run: float32 or float64.", valueName: "type"))
   var dtype: Precision = .float32
-
-  @Option(help: ArgumentHelp("Where the models run.", valueName: "name"), completion: .list(["cpu"]))
-  var device = "cpu"
 
   @Option(
     name: .customLong("case"),
@@ -56,15 +62,54 @@ struct VerifyCommand: ParsableCommand {
     var dtype: DType { self == .float32 ? .float32 : .float64 }
   }
 
+  func validate() throws {
+    if files.isEmpty && !kernels {
+      throw ValidationError("Missing expected argument '<files> ...', or --kernels.")
+    }
+    if kernels && !(files.isEmpty && weights == nil && !prepared) {
+      throw ValidationError("--kernels takes no files, --weights or --prepared.")
+    }
+  }
+
   func run() throws {
-    guard device == "cpu" else {
-      throw unusable("expected the device `cpu`, got `\(device)`: this build has no other")
+    if kernels { try verifyKernels() } else { try verifyModels() }
+  }
+
+  private func verifyKernels() throws {
+    // cuBLAS gives the same bits twice only with workspaces of its own, which it asks this for when it starts.
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0)
+    let device = try startEngine()
+    let checks = KernelChecks.all(on: device).filter { check in
+      cases.isEmpty || cases.contains { fnmatch($0, check.id, 0) == 0 }
+    }
+    guard !checks.isEmpty else {
+      throw unusable("no kernel has a case like \(cases.joined(separator: ", "))")
+    }
+    let stop = StopSignal(finishing: "this case")
+    let summary = KernelVerification(checks, on: device, isInterrupted: { stop.number != nil }).run {
+      result in
+      if !json { output(VerificationText.line(.result(result))) }
+    }
+    try tell(summary, stop)
+  }
+
+  /// The device with its engine line; a device that cannot be used is unusable input.
+  private func startEngine() throws -> Device {
+    do { return try engine.start() } catch { throw unusable("\(error)") }
+  }
+
+  private func verifyModels() throws {
+    let device: Device
+    do { device = try engine.resolveDevice() } catch { throw unusable("\(error)") }
+    if prepared && device != .cpu {
+      throw unusable("--prepared: there are prepared models for the CPU only; give --device cpu.")
     }
     var verifiers: [ModelVerifier]
     do {
       verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
         try ModelVerifier(
           Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype,
+          device: device,
           isPrepared: prepared)
       }
     } catch {
@@ -74,7 +119,7 @@ struct VerifyCommand: ParsableCommand {
     for id in cases where !known.contains(id) {
       throw unusable("no file has a case `\(id)`; there are \(known.sorted().joined(separator: ", "))")
     }
-    engine.start()
+    _ = try startEngine()
     var wanted = cases.isEmpty ? nil : Set(cases)
     if let weights { verifiers = [try load(weights, verifiers, &wanted)] }
     try report(verifiers, wanted)
@@ -111,6 +156,10 @@ struct VerifyCommand: ParsableCommand {
     let summary = Verification(verifiers, only: wanted, isInterrupted: { stop.number != nil }).run { event in
       if !json { output(VerificationText.line(event)) }
     }
+    try tell(summary, stop)
+  }
+
+  private func tell(_ summary: Verification.Summary, _ stop: StopSignal) throws {
     output(json ? try summary.json() : VerificationText.summary(summary))
     if let number = stop.number {
       say("stopped after \(summary.results.count) cases")

@@ -179,6 +179,50 @@ func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Res
     }
   }
 
+  /// Gradients that overflow float16 halve the scale and change no parameter, and the run goes on from there.
+  @Test func anOverflowInFloat16IsLeftOut() async throws {
+    let recipe = tinyRecipe {
+      $0.precision = .float16
+      $0.epochs = 1
+      $0.emaDecay = nil
+    }
+    let data = try recipe.makeData()
+    try await inScratch { url in
+      let folder = RunFolder(url: url)
+      let trainer = try Trainer(recipe, data: data, folder: folder)
+      let recorder = Recorder()
+      trainer.observers = [recorder]
+      let parameter = try #require(trainer.model.store["classifier.3.weight"]).tensor
+      _ = try await trainer.run { trainer.progress.step < 1 }
+      #expect(recorder.steps[0].gradientNorm != nil)
+      #expect(trainer.progress.lossScale?.factor == 65_536)
+      // Weights of the head so large that the scaled gradients of what comes before overflow, the loss does not.
+      let before = parameter.detached().clone()
+      let stem = try #require(trainer.model.store["patch_embed.0.weight"]).tensor
+      parameter.detached().fill(3e4)
+      let stemBefore = stem.bytes()
+      _ = try await trainer.run { trainer.progress.step < 2 }
+      #expect(recorder.steps[1].gradientNorm == nil)
+      #expect(recorder.steps[1].loss.isFinite)
+      #expect(stem.bytes() == stemBefore)
+      #expect(trainer.progress.lossScale?.factor == 32_768)
+      withoutGradients { parameter.copy(from: before) }
+      _ = try await trainer.run { trainer.progress.step < 3 }
+      #expect(recorder.steps[2].gradientNorm != nil)
+      #expect(stem.bytes() != stemBefore)
+
+      let resumed = try Trainer(recipe, data: data, folder: folder)
+      try resumed.restore(Checkpoint(contentsOf: folder.last))
+      #expect(resumed.progress.lossScale == trainer.progress.lossScale)
+      let rest = try await resumed.recorded()
+      #expect(rest.steps.map(\.step) == [4])
+      let log = try JSONLog(folder, interval: 1)
+      for step in recorder.steps { try log.didStep(step) }
+      let history = try MetricsHistory(contentsOf: folder.metrics)
+      #expect(history.steps.map { $0.gradientNorm == nil } == [false, true, false])
+    }
+  }
+
   @Test func checkpointsComeAtTheIntervalAskedFor() async throws {
     let recipe = tinyRecipe {
       $0.epochs = 1

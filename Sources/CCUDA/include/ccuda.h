@@ -18,6 +18,9 @@ const char *ccuda_last_error(void);
 
 // ---- the driver
 
+/// Whether NVIDIA's driver is installed, which does not say that a GPU can be used.
+bool ccuda_has_driver(void);
+
 /// The GPUs that the driver shows; 0 without a driver, and then `ccuda_last_error` says what is missing.
 int32_t ccuda_device_count(void);
 
@@ -53,6 +56,10 @@ void ccuda_set_library_folder(const char *folder);
 /// The machine code of a program for an architecture such as "sm_90"; free() it. Null on failure; the sentence then holds
 /// the compiler's log. Not from the cache.
 void *_Nullable ccuda_compile(
+    const char *program, const char *macros, const char *architecture, size_t *byte_count);
+
+/// The same by way of the cache, as for a GPU of that architecture.
+void *_Nullable ccuda_load_code(
     const char *program, const char *macros, const char *architecture, size_t *byte_count);
 
 /// The folder that compiled kernels are kept in: GANGLION_KERNEL_CACHE, or ganglion/kernels in the user's cache.
