@@ -37,6 +37,11 @@ struct DepthwiseWeightParameters {
   int32_t height, width, rows, columns, channels, tiles, padding, down, across, strip_rows;
 };
 
+// Pairs of channels, but for doubles, of which a thread's registers hold no more.
+inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
+}
+
 // Threads along the channels of a block: all where they are few, else a share of them that leaves the fewest idle.
 inline int32_t threads_across(int64_t groups) {
   if (groups <= 64) return int32_t(groups);
@@ -169,14 +174,14 @@ inline int64_t sums_bytes(const Plan &plan, int32_t vector, int64_t real_bytes) 
   return 2 * plan.across * plan.deep * vector * real_bytes;
 }
 
-// Blocks that share a map's moments, at least a few groups of numbers for each thread.
+// Blocks that share a map's moments, a few groups of numbers at least for each thread; a warp takes their records together.
 inline int64_t moment_shares(int64_t batch, int64_t size, int32_t vector, int64_t multiprocessors) {
-  return std::min({shares(multiprocessors * 8, batch), shares(size, vector * 1024), int64_t(64)});
+  return std::min({shares(multiprocessors * 4, batch), shares(size, vector * 1024), int64_t(32)});
 }
 
 // Blocks that share a map's pixels in the other kernels of the group norm.
 inline int64_t norm_blocks(const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors) {
-  return std::min(shares(shares(multiprocessors * 8, batch), plan.groups), shares(positions, plan.deep));
+  return std::min(shares(shares(multiprocessors * 4, batch), plan.groups), shares(positions, plan.deep));
 }
 
 inline Plan plan_join(JoinParameters &p, int32_t vector, int64_t element_bytes, int64_t multiprocessors) {

@@ -107,14 +107,14 @@
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #include "maps_case.h"
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #define ACTIVATION 3
@@ -122,7 +122,7 @@
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #define ACTIVATION 3
@@ -334,7 +334,7 @@
 
 #define PROGRAM 1
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #include "maps_case.h"

@@ -252,6 +252,7 @@ KERNEL __launch_bounds__(256) depthwise_pixels(const Depthwise d) {
   stage_weights(taps, d, tile * width, width);
   const int lane = threadIdx.x * VECTOR, channel = tile * width + lane;
   if (channel >= d.channels) return;
+  constexpr int rows_at_once = WINDOW <= 5 ? WINDOW : 1;
   const long long step = (long long)(gridDim.x / d.tiles) * blockDim.y;
   for (long long pixel = (long long)(blockIdx.x / d.tiles) * blockDim.y + threadIdx.y; pixel < d.strips; pixel += step) {
     const int left = (int)(pixel % d.columns) * STRIDE - d.padding;
@@ -265,7 +266,7 @@ KERNEL __launch_bounds__(256) depthwise_pixels(const Depthwise d) {
     real sum[VECTOR];
 #pragma unroll
     for (int v = 0; v < VECTOR; v++) sum[v] = taps[TAPS * width + lane + v];
-#pragma unroll(WINDOW <= 5 ? WINDOW : 1)
+#pragma unroll rows_at_once
     for (int ky = 0; ky < WINDOW; ky++) {
       Elements<VECTOR> line[WINDOW];
 #pragma unroll

@@ -197,3 +197,18 @@ DEVICE void store(element *address, const real (&numbers)[COUNT]) {
   }
   *reinterpret_cast<Elements<COUNT> *>(address) = elements;
 }
+
+// The sum of a column of `partial` [rows, count] by a block of 8 columns and 64 shares of the rows; threadIdx.y 0 has it.
+DEVICE real sum_column(double (&shared)[64][8], const real *partial, long long rows, long long count, long long column) {
+  double sum = 0;
+  if (column < count) {
+#pragma unroll 8
+    for (long long row = threadIdx.y; row < rows; row += 64) sum += (double)partial[row * count + column];
+  }
+  shared[threadIdx.y][threadIdx.x] = sum;
+  for (unsigned half = 32; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) shared[threadIdx.y][threadIdx.x] += shared[threadIdx.y + half][threadIdx.x];
+  }
+  return (real)shared[threadIdx.y][threadIdx.x];
+}
