@@ -35,8 +35,8 @@ struct Norm {
   Norm(const at::Tensor &x, const at::Tensor &y, const at::Tensor &weight, const at::Tensor &statistics)
       : x(x), output(y.scalar_type()),
         vector(std::min(
-            vector_of(x.size(1), int64_t(x.element_size()), addresses(x), 16),
-            vector_of(x.size(1), int64_t(x.element_size()), addresses(y) / (y.element_size() / x.element_size()), 16))),
+            vector_of(x.size(1), x.element_size(), addresses(x), 16),
+            vector_of(x.size(1), y.element_size(), addresses(y), 16 * y.element_size() / x.element_size()))),
         plan(plan_channels(x.size(1), vector)) {
     p.x = address(x), p.y = address(y), p.weight = address(weight), p.statistics = address(statistics);
     p.positions = positions_of(x), p.channels = int32_t(x.size(1));

@@ -95,6 +95,46 @@ inline Plan plan_strips(
   return plan;
 }
 
+// depthwise_tiles takes half types at stride 1: TILES tiles side by side in a block and GROUPS groups of 8 channels.
+struct Tiles {
+  static constexpr int32_t depth = 1;  // DEPTH
+  int32_t tiles = 1, groups = 1;
+};
+
+inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+}
+
+inline Tiles tiles_of(int64_t window, int64_t columns, int64_t channels) {
+  const int64_t all = shares(columns, 17 - window), groups = channels / 8;
+  Tiles tiles;
+  tiles.tiles = int32_t(shares(all, shares(all, 6)));
+  tiles.groups = tiles.tiles > 3 ? 2 : tiles.tiles > 1 || groups % 8 ? 4 : 8;
+  while (tiles.groups > groups) tiles.groups /= 2;
+  return tiles;
+}
+
+inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, const Tiles &t, int64_t multiprocessors) {
+  const int64_t across = t.tiles * (17 - window), ring = 8 * (Tiles::depth + 2);
+  const int64_t pitch = (across + window - 1 + 3) / 8 * 8 + 4;
+  p.tiles = int32_t(shares(p.channels / 8, t.groups));
+  p.across = int32_t(shares(p.columns, across));
+  // Two blocks a multiprocessor; strips of a height that leaves few of them idle at the end.
+  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles), steps = shares(p.rows, 8);
+  int64_t best = 0;
+  for (int64_t down = 1; down <= steps; ++down) {
+    const int64_t rows = shares(steps, down) * 8, strips = batch * p.across * shares(p.rows, rows);
+    const int64_t cost = shares(strips, workers) * (rows + window + 7);
+    if (down > 1 && cost >= best) continue;
+    best = cost, p.strip_rows = int32_t(rows), p.down = int32_t(shares(p.rows, rows)), p.strips = strips;
+  }
+  Plan plan;
+  plan.blocks = std::min(p.strips, workers) * p.tiles;
+  plan.across = t.tiles * t.groups * 32;
+  plan.shared_bytes = t.groups * (16 * (ring * pitch + 8 * across + 2 * window * 20) + 32);
+  return plan;
+}
+
 // For depthwise_pixels and depthwise_spread.
 inline Plan plan_pixels(
     DepthwiseParameters &p, int64_t batch, int64_t window, int32_t vector, int64_t real_bytes, int64_t multiprocessors) {

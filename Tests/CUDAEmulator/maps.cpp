@@ -185,6 +185,15 @@ struct Convolution {
     p.height = int32_t(spreading ? rows : height), p.width = int32_t(spreading ? columns : width);
     p.rows = int32_t(spreading ? height : rows), p.columns = int32_t(spreading ? width : columns);
     p.padding = int32_t(spreading && stride == 1 ? kernel - 1 - padding : padding);
+    p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
+    p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
+    if (has_tiles(kernel, stride, channels, bytes_of[element], 0)) {
+      const Tiles tiles = tiles_of(kernel, p.columns, channels);
+      const Runner *found = find_case({4, element, 8, int(kernel), tiles.tiles, tiles.groups, activation, dy ? 1 : 0, 0});
+      if (!found) return false;
+      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, tiles, multiprocessors), &p);
+      return true;
+    }
     const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
     const int32_t across = stride == 1 ? depthwise_columns(kernel, p.columns) : 0;
     const Plan plan = stride == 1 ? plan_strips(p, batch, kernel, vector, across, real_bytes, multiprocessors)
@@ -192,8 +201,6 @@ struct Convolution {
     const Runner *found = find_case(
         {0, element, vector, int(kernel), across, stride == 1 ? 0 : int(stride), activation, dy ? 1 : 0, 0});
     if (!found) return false;
-    p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
-    p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     launch(*found, stride == 1 ? "depthwise_strips" : spreading ? "depthwise_spread" : "depthwise_pixels", plan, &p);
     return true;
   }
