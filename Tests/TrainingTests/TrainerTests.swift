@@ -209,7 +209,7 @@ func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Res
       try await step(scaledBy: "1024")
       #expect(stem.bytes() != before)
       #expect(recorder.steps.map { $0.gradientNorm == nil } == [false, true, false])
-      #expect(recorder.steps.allSatisfy(\.loss.isFinite))
+      #expect(recorder.steps.allSatisfy { $0.loss.isFinite })
 
       let resumed = try Trainer(recipe, data: data, folder: folder)
       try resumed.restore(Checkpoint(contentsOf: folder.last))
