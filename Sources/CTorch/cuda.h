@@ -95,8 +95,8 @@ at::Tensor scaled_sum(
 std::vector<at::Tensor> scaled_sum_backward(const at::Tensor &dy, const at::Tensor &shortcut, const at::Tensor &scale);
 // Maps joined along channels; channel j of the result is channel order[j] (int32) of the joined, if order is defined.
 at::Tensor join(const std::vector<at::Tensor> &maps, const at::Tensor &order);
-// Gradients of the maps: the inverse of `join`.
+// Gradients of maps of so many channels: the inverse of `join`.
 std::vector<at::Tensor> join_backward(
-    const at::Tensor &dy, const std::vector<at::Tensor> &maps, const at::Tensor &order);
+    const at::Tensor &dy, const std::vector<int64_t> &channels, const at::Tensor &order);
 
 }  // namespace ctorch::cuda

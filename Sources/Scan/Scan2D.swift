@@ -4,7 +4,8 @@ public import Torch
 ///
 /// From x `[B, D, H, W]`, each direction k has its own low-rank time step, B and C, all linear in x; the four scans are
 /// put back in place and summed. Liu et al., "VMamba" (2401.10166), section 4.3; K = 4 directions, N states, R the
-/// rank of the time step. The output is float32 whatever the input's type, float64 for float64.
+/// rank of the time step. States are float32 whatever the input's type, float64 for float64. So is the output on a CPU; on a
+/// GPU it has the input's type, or that of the automatic casts.
 public struct Scan2D {
   /// The projection to (time step, B, C) of each direction, `[K(R + 2N), D, 1]` or `[K, R + 2N, D]`.
   public let projection: Tensor
@@ -28,9 +29,10 @@ public struct Scan2D {
   ///   - logA: `[KD, N]`.
   ///   - skip: `[KD]`.
   ///   - isPrepared: whether the parameters stay as they are, for a model prepared for inference.
+  ///   - dtype: on a GPU, the type that a prepared model computes in; that of the parameters if absent.
   public init(
     projection: Tensor, deltaWeight: Tensor, deltaBias: Tensor, logA: Tensor, skip: Tensor,
-    isPrepared: Bool = false
+    isPrepared: Bool = false, dtype: DType? = nil
   ) {
     self.projection = projection
     self.deltaWeight = deltaWeight
@@ -40,9 +42,24 @@ public struct Scan2D {
     prepared =
       isPrepared
       ? (
-        PackedLinear(projection.reshape(-1, deltaWeight.size(1)), bias: nil),
+        PackedLinear(
+          projection.device.isCUDA
+            ? Self.paddedRows(projection, deltaWeight, logA) : projection.reshape(-1, deltaWeight.size(1)),
+          bias: nil, dtype: dtype),
         Self.decay(logA, projection.dtype)
       ) : nil
+  }
+
+  /// The projection `[K ROW, D]` with zeros below each direction's R + 2N rows, up to a multiple of 8: what the kernels for
+  /// GPUs read of a pixel and direction is then one aligned row.
+  private static func paddedRows(_ projection: Tensor, _ deltaWeight: Tensor, _ logA: Tensor) -> Tensor {
+    let (K, D, R) = deltaWeight.shape3
+    let rows = R + 2 * logA.size(1)
+    let weight = projection.reshape(K, rows, D)
+    let padding = (rows + 7) / 8 * 8 - rows
+    if padding == 0 { return weight.reshape(-1, D) }
+    let zeros = Tensor.zeros([K, padding, D], dtype: weight.dtype, device: weight.device)
+    return concatenate([weight, zeros], along: 1).reshape(-1, D)
   }
 
   /// A, of its logarithm.
@@ -73,7 +90,12 @@ public struct Scan2D {
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
     let projections: Tensor
-    if let prepared {
+    if x.device.isCUDA {
+      let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+      let rows =
+        prepared.map { $0.project(pixels) } ?? pixels.linear(Self.paddedRows(projection, deltaWeight, logA))
+      projections = rows.reshape(B, H * W, K, -1).narrow(3, from: 0, length: R + 2 * N).permute(0, 2, 3, 1)
+    } else if let prepared {
       let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
       projections = prepared.project(pixels).transpose(1, 2)  // [B, K(R + 2N), L]
     } else if x.isContiguous(.channelsLast) && !x.isContiguous() {

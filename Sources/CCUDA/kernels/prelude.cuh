@@ -97,6 +97,10 @@ DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PEN
 DEVICE void named_barrier(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
+// Counts at a named barrier without waiting there; what was written before is visible to those who wait.
+DEVICE void named_arrive(int number, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
+}
 #elif ELEMENT == 1
 EMULATED_PRODUCTS(emulator::half_to_float)
 #elif ELEMENT == 2
@@ -158,4 +162,42 @@ DEVICE element_pair pack(real low, real high) {
 #else
   return make_real_pair(low, high);
 #endif
+}
+
+// COUNT (1, 2, 4, …) neighbouring elements read or written at once: the address is a multiple of their size or of 16 bytes.
+template <int COUNT>
+struct alignas(COUNT * sizeof(element) < 16 ? COUNT * sizeof(element) : 16) Elements {
+  element_pair pairs[COUNT / 2];
+};
+template <>
+struct Elements<1> {
+  element value;
+};
+template <int COUNT>
+DEVICE Elements<COUNT> elements_at(const element *address) {
+  return *reinterpret_cast<const Elements<COUNT> *>(address);
+}
+template <int COUNT>
+DEVICE void unpack(real (&numbers)[COUNT], const Elements<COUNT> &elements) {
+  if constexpr (COUNT == 1) {
+    numbers[0] = to_real(elements.value);
+  } else {
+#pragma unroll
+    for (int i = 0; i < COUNT / 2; i++) {
+      const real_pair pair = unpack(elements.pairs[i]);
+      numbers[2 * i] = pair.x;
+      numbers[2 * i + 1] = pair.y;
+    }
+  }
+}
+template <int COUNT>
+DEVICE void store(element *address, const real (&numbers)[COUNT]) {
+  Elements<COUNT> elements;
+  if constexpr (COUNT == 1) {
+    elements.value = to_element(numbers[0]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < COUNT / 2; i++) elements.pairs[i] = pack(numbers[2 * i], numbers[2 * i + 1]);
+  }
+  *reinterpret_cast<Elements<COUNT> *>(address) = elements;
 }

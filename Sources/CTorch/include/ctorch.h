@@ -185,6 +185,19 @@ ct_tensor _Nullable ct_map_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_te
 // Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
 ct_tensor _Nullable ct_map_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
 
+// ---- maps on a GPU: differentiable, in the type of the automatic casts where they are on. x [B, C, H, W] in any layout;
+// results are channels last. Parameters in any floating-point type.
+// activation(conv(x) + bias [+ x]): a zero-padded depthwise convolution by weight [C, 1, k, k].
+ct_tensor _Nullable ct_depthwise(
+    ct_tensor x, ct_tensor weight, ct_tensor _Nullable bias, int64_t stride, int64_t padding, bool adds_input,
+    int32_t activation);
+// The group norm of one group.
+ct_tensor _Nullable ct_one_group_norm(ct_tensor x, ct_tensor weight, ct_tensor bias, double epsilon);
+// scale [C] * shortcut + offset [C] + branch.
+ct_tensor _Nullable ct_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_tensor offset, ct_tensor branch);
+// Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
+ct_tensor _Nullable ct_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
+
 // The instruction set of the CPU kernels of scans and maps ("portable", "avx2", …), and a switch for tests and benchmarks.
 const char *ct_scan_capability(void);
 int32_t ct_set_scan_capability(const char *_Nullable name);

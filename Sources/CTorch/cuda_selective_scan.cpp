@@ -1,0 +1,241 @@
+// The one-dimensional selective scan on GPUs: kernels/selective_scan.cu and kernels/selective_scan_backward.cu.
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "cuda.h"
+using namespace ctorch;
+
+namespace {
+
+// ---- the kernels' parameters
+
+struct Rows {
+  void *data;
+  int64_t batch, channel, position, layout;
+};
+
+struct Coefficients {
+  void *data;
+  int64_t batch, group, state, position;
+};
+
+struct Scan {
+  Rows u, delta, z;
+  Coefficients b, c;
+  const void *a, *d, *bias;
+  int32_t batch, channels, groups, length, warps, splits, span;
+};
+
+struct Gradients {
+  Rows y, u, delta, z;
+  void *a, *d, *bias, *sums, *states;
+  const void *entries, *returns;
+};
+
+void *data(const at::Tensor &tensor) { return tensor.defined() ? tensor.data_ptr() : nullptr; }
+
+Rows rows(const at::Tensor &tensor) {
+  if (!tensor.defined()) return {};
+  const int64_t bytes = tensor.element_size();
+  const auto aligned = [&](int64_t stride) { return stride * bytes % 16 == 0; };
+  const bool fast = reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0 && aligned(tensor.stride(0)) &&
+                    aligned(tensor.stride(1));
+  return {
+      tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2),
+      tensor.stride(2) != 1 ? 2 : fast ? 0 : 1};
+}
+
+Coefficients coefficients(const at::Tensor &tensor) {
+  return {tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
+}
+
+uint32_t blocks(int64_t count, int64_t each) { return static_cast<uint32_t>((count + each - 1) / each); }
+
+// ---- one call
+
+// The arithmetic's type: float32 whatever the elements are, float64 for float64.
+at::ScalarType arithmetic(const at::Tensor &u) { return u.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+// Operands in the types that the kernels take, and how the work is divided.
+struct Call {
+  static constexpr int64_t chunk = 8;
+  at::Tensor u, delta, a, b, c, d, z, bias;
+  int64_t batch, channels, groups, states, length;
+  int64_t slice;  // states in registers
+  int64_t tile, block_warps, block_count;
+  int64_t warps, splits, span;
+  bool softplus, is_backward;
+
+  Call(const std::vector<at::Tensor> &inputs, bool softplus, bool is_backward)
+      : u(inputs[0]), softplus(softplus), is_backward(is_backward) {
+    TORCH_CHECK(u.dim() == 3, "selective scan: expected u of [B, D, L], got ", u.sizes());
+    TORCH_CHECK(inputs[3].dim() == 4, "selective scan: expected B of [B, G, N, L], got ", inputs[3].sizes());
+    batch = u.size(0), channels = u.size(1), length = u.size(2);
+    groups = inputs[3].size(1), states = inputs[3].size(2);
+    TORCH_CHECK(
+        groups > 0 && states > 0 && channels % groups == 0, "selective scan: expected groups that divide the ",
+        channels, " channels, and a state, got ", groups, " groups of ", states, " states");
+    TORCH_CHECK(length < INT32_MAX, "selective scan: expected fewer than 2^31 positions, got ", length);
+    const at::ScalarType type = u.scalar_type(), real = arithmetic(u);
+    const auto operand = [&](const char *name, const at::Tensor &tensor, at::IntArrayRef shape, bool parameter) {
+      if (!tensor.defined()) return tensor;
+      TORCH_CHECK(
+          tensor.sizes() == shape && tensor.device() == u.device(), "selective scan: expected ", name, " of ", shape,
+          " on ", u.device(), ", got ", tensor.sizes(), " on ", tensor.device());
+      return parameter ? tensor.to(real).contiguous() : tensor.to(type);
+    };
+    delta = operand("delta", inputs[1], u.sizes(), false);
+    a = operand("A", inputs[2], {channels, states}, true);
+    b = operand("B", inputs[3], {batch, groups, states, length}, false);
+    c = operand("C", inputs[4], {batch, groups, states, length}, false);
+    d = operand("D", inputs[5], {channels}, true);
+    z = operand("z", inputs[6], u.sizes(), false);
+    bias = operand("the bias of delta", inputs[7], {channels}, true);
+    divide();
+  }
+
+  bool is_empty() const { return batch == 0 || channels == 0 || length == 0; }
+
+  void divide() {
+    slice = std::min<int64_t>(states, 16);
+    while (states % slice != 0) slice--;
+    tile = 16, block_warps = 4;
+    const bool is_double = u.scalar_type() == at::kDouble;
+    block_count = is_double ? 1 : is_backward ? 3 : slice > 8 ? 5 : 6;
+    warps = (channels / groups + 31) / 32;
+    // A block's shared memory grows with the states.
+    const int64_t most = cuda::facts(u).shared_bytes;
+    while (block_warps > 1 && shared_bytes() > most) block_warps /= 2;
+    block_count = std::max<int64_t>(1, std::min(block_count, most / std::max<int64_t>(1, shared_bytes())));
+    TORCH_CHECK(shared_bytes() <= most, "selective scan: expected states that fit into the ", most,
+        " bytes of a block's shared memory, got N = ", states);
+    // Long scans of few channels: parts of the positions at once, at the price of going over them twice.
+    const int64_t units = std::max<int64_t>(1, batch * groups * warps), wanted = 12 * cuda::facts(u).multiprocessors;
+    splits = std::max<int64_t>(1, std::min(wanted / units, length / 256));
+    span = ((length + splits - 1) / splits + tile - 1) / tile * tile;
+    splits = std::max<int64_t>(1, (length + span - 1) / span);
+  }
+
+  int64_t real_bytes() const { return u.scalar_type() == at::kDouble ? 8 : 4; }
+
+  // The size of the kernels' struct Shared, for a block.
+  int64_t shared_bytes() const {
+    const int64_t bytes = u.element_size();
+    const auto tiles = [&](int64_t size) { return 32 * (tile * size + 16); };
+    const int64_t pitch = slice % 4 == 0 && slice >= 8 ? slice + 4 : slice;
+    const int64_t pairs = 2 * (states / slice) * ((tile * pitch + 3) / 4 * 4);
+    const int64_t kept = is_backward ? 3 * states : states > slice ? states : 0;
+    const int64_t warp = (z.defined() ? 3 : 2) * tiles(bytes) + tiles(real_bytes()) + (pairs + 32 * kept) * real_bytes();
+    return warp * block_warps;
+  }
+
+  cuda::Macros macros() const {
+    cuda::Macros macros;
+    macros.set("ELEMENT", cuda::element(u.scalar_type())).set("STATES", slice).set("SLICES", states / slice);
+    macros.set("TILE", tile).set("SOFTPLUS", softplus).set("GATE", z.defined());
+    return macros.set("WARPS", block_warps).set("BLOCKS", block_count);
+  }
+
+  Scan scan() const {
+    const auto size = [](int64_t value) { return static_cast<int32_t>(value); };
+    return {
+        rows(u),     rows(delta), rows(z),        coefficients(b), coefficients(c), data(a),    data(d),
+        data(bias),  size(batch), size(channels), size(groups),    size(length),    size(warps), size(splits),
+        size(span)};
+  }
+
+  int64_t units() const { return batch * groups * warps * splits; }
+
+  at::Tensor numbers(at::IntArrayRef sizes) const { return at::empty(sizes, u.options().dtype(arithmetic(u))); }
+
+  // Starts a kernel with a warp for each unit of the work.
+  template <class... Arguments>
+  void walk(const char *program, const char *entry, const Arguments &...arguments) const {
+    const ccuda_kernel kernel = cuda::kernel(u, program, entry, macros(), shared_bytes());
+    const cuda::Extent grid{blocks(units(), block_warps)}, block{static_cast<uint32_t>(32 * block_warps)};
+    cuda::launch(u, kernel, grid, block, shared_bytes(), scan(), arguments...);
+  }
+
+  // What the parts of a split scan give to their neighbours, as what each takes.
+  void join(const at::Tensor &states, const at::Tensor &sums, bool backwards) const {
+    const int64_t count = batch * channels;
+    const ccuda_kernel kernel = cuda::kernel(u, "selective_scan", "selective_scan_join", macros());
+    cuda::launch(
+        u, kernel, {blocks(states.numel() / splits, 128)}, {128}, 0, data(a), data(states), data(sums), count,
+        static_cast<int32_t>(channels), static_cast<int32_t>(splits), static_cast<int32_t>(backwards));
+  }
+
+  // The states before each part, [splits, B, D, N], and the sums of the parts' steps; undefined where there is one part.
+  std::vector<at::Tensor> entries() const {
+    if (splits == 1) return {at::Tensor(), at::Tensor()};
+    const at::Tensor entries = numbers({splits, batch, channels, states}), sums = numbers({splits, batch, channels});
+    walk("selective_scan", "selective_scan_summary", data(entries), data(sums));
+    join(entries, sums, false);
+    return {entries, sums};
+  }
+};
+
+}  // namespace
+
+std::vector<at::Tensor> cuda::selective_scan_forward(const std::vector<at::Tensor> &inputs, bool softplus) {
+  const Call call(inputs, softplus, false);
+  const auto options = call.u.options().dtype(arithmetic(call.u));
+  // Where the steps have channels that follow one another, so does what comes after the scan.
+  const bool channels_last = call.delta.stride(1) == 1 && call.delta.stride(2) != 1;
+  const at::Tensor y = channels_last ? at::empty({call.batch, call.length, call.channels}, options).transpose(1, 2)
+                                     : at::empty({call.batch, call.channels, call.length}, options);
+  if (call.is_empty()) return {y, at::zeros({call.batch, call.channels, call.states}, options)};
+  const at::Tensor last = call.numbers({call.batch, call.channels, call.states}), entries = call.entries()[0];
+  call.walk("selective_scan", "selective_scan_forward", rows(y), data(entries), data(last));
+  return {y, last};
+}
+
+std::vector<at::Tensor> cuda::selective_scan_backward(
+    const at::Tensor &dy_, const std::vector<at::Tensor> &inputs, bool softplus) {
+  const Call call(inputs, softplus, true);
+  TORCH_CHECK(
+      dy_.sizes() == call.u.sizes() && dy_.device() == call.u.device(), "selective scan: expected the gradient of y of ",
+      call.u.sizes(), " on ", call.u.device(), ", got ", dy_.sizes(), " on ", dy_.device());
+  std::vector<at::Tensor> out;
+  if (call.is_empty()) {
+    for (const at::Tensor &input : inputs) out.push_back(input.defined() ? at::zeros_like(input) : at::Tensor());
+    return out;
+  }
+  const at::Tensor dy = dy_.to(arithmetic(call.u));
+  const at::Tensor du = at::empty_like(call.u), ddelta = at::empty_like(call.delta);
+  const at::Tensor db = at::empty_like(call.b), dc = at::empty_like(call.c);
+  const at::Tensor dz = call.z.defined() ? at::empty_like(call.z) : at::Tensor();
+
+  const std::vector<at::Tensor> summary = call.entries();
+  at::Tensor returns;
+  if (call.splits > 1) {
+    returns = call.numbers(summary[0].sizes());
+    call.walk("selective_scan_backward", "selective_scan_returns", rows(dy), data(returns));
+    call.join(returns, summary[1], true);
+  }
+  const int64_t parts = call.splits * call.batch, chunks = (call.length + Call::chunk - 1) / Call::chunk;
+  const at::Tensor da = call.numbers({parts, call.channels, call.states}), dd = call.numbers({parts, call.channels});
+  const at::Tensor dbias = call.numbers({parts, call.channels});
+  const at::Tensor states = call.numbers({call.units(), call.span / Call::chunk, call.states, 32});
+  const at::Tensor sums =
+      call.numbers({call.batch * call.groups, call.warps, chunks, 2 * Call::chunk * call.states});
+  const Gradients gradients{
+      rows(dy),   rows(du),    rows(ddelta), rows(dz),     data(da),         data(dd),
+      data(dbias), data(sums), data(states), data(summary[0]), data(returns)};
+  call.walk("selective_scan_backward", "selective_scan_backward", gradients);
+  const ccuda_kernel kernel =
+      cuda::kernel(call.u, "selective_scan_backward", "selective_scan_coefficients", call.macros());
+  cuda::launch(
+      call.u, kernel, {blocks(sums.numel() / call.warps, 256)}, {256}, 0, call.scan(), data(sums), coefficients(db),
+      coefficients(dc));
+
+  out = {du, ddelta, da.sum(0), db, dc, dd.sum(0), dz, dbias.sum(0)};
+  for (size_t i = 0; i < out.size(); i++) {
+    out[i] = inputs[i].defined() ? out[i].to(inputs[i].scalar_type()) : at::Tensor();
+  }
+  return out;
+}
