@@ -96,7 +96,8 @@ namespace ccuda {
 MachineCode load_or_compile(const Program &program, const std::string &macros, const std::string &architecture) {
   const char *version = ccuda_compiler_version();
   if (!version) return {{}, last_error()};
-  wide key = hash(start(), std::string(prelude));
+  wide key = start();
+  for (const Header &header : headers()) key = hash(key, std::string(header.text));
   for (const std::string &part : {std::string(program.text), macros, architecture, std::string(version)}) {
     key = hash(key, part);
   }

@@ -162,10 +162,15 @@ MachineCode compile(const Program &program, const std::string &macros, const std
   for (std::string word; words >> word;) options.push_back("-D" + word);
   std::vector<const char *> pointers;
   for (const std::string &option : options) pointers.push_back(option.c_str());
-  const char *header_name = "prelude.cuh";
+  std::vector<const char *> header_texts, header_names;
+  for (const Header &header : headers()) {
+    header_texts.push_back(header.text);
+    header_names.push_back(header.name);
+  }
   const std::string file = std::string(program.name) + ".cu";
   Compiler::program handle = nullptr;
-  int status = c.create(&handle, program.text, file.c_str(), 1, &prelude, &header_name);
+  int status = c.create(
+      &handle, program.text, file.c_str(), static_cast<int>(headers().size()), header_texts.data(), header_names.data());
   if (status != 0) return {{}, std::string("NVRTC cannot take the program ") + file + ": " + c.message(status)};
   MachineCode code;
   status = c.compile(handle, static_cast<int>(pointers.size()), pointers.data());

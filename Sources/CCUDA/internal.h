@@ -20,7 +20,12 @@ struct Program {
 };
 const std::vector<Program> &programs();
 const Program *find_program(const std::string &name);
-extern const char *const prelude;
+// What programs include by name.
+struct Header {
+  const char *name;
+  const char *text;
+};
+const std::vector<Header> &headers();
 
 // ---- compiler.cpp
 struct MachineCode {

@@ -7,14 +7,55 @@ namespace {
 const char prelude_text[] = {
 #embed "kernels/prelude.cuh"
     , 0};
+const char selective_scan_shared_text[] = {
+#embed "kernels/selective_scan.cuh"
+    , 0};
+const char depthwise_text[] = {
+#embed "kernels/depthwise.cu"
+    , 0};
+const char depthwise_weight_text[] = {
+#embed "kernels/depthwise_weight.cu"
+    , 0};
+const char map_text[] = {
+#embed "kernels/map.cu"
+    , 0};
+const char map_norm_text[] = {
+#embed "kernels/map_norm.cu"
+    , 0};
+const char selective_scan_text[] = {
+#embed "kernels/selective_scan.cu"
+    , 0};
+const char selective_scan_backward_text[] = {
+#embed "kernels/selective_scan_backward.cu"
+    , 0};
+const char ss2d_forward_text[] = {
+#embed "kernels/ss2d_forward.cu"
+    , 0};
+const char ss2d_general_text[] = {
+#embed "kernels/ss2d_general.cu"
+    , 0};
 }  // namespace
 
 namespace ccuda {
 
-const char *const prelude = prelude_text;
+const std::vector<Header> &headers() {
+  static const std::vector<Header> all = {
+      {"prelude.cuh", prelude_text},
+      {"selective_scan.cuh", selective_scan_shared_text},
+  };
+  return all;
+}
 
 const std::vector<Program> &programs() {
   static const std::vector<Program> all = {
+      {"depthwise", depthwise_text, {}},
+      {"depthwise_weight", depthwise_weight_text, {}},
+      {"map", map_text, {}},
+      {"map_norm", map_norm_text, {}},
+      {"selective_scan", selective_scan_text, {}},
+      {"selective_scan_backward", selective_scan_backward_text, {}},
+      {"ss2d_forward", ss2d_forward_text, {}},
+      {"ss2d_general", ss2d_general_text, {}},
   };
   return all;
 }
