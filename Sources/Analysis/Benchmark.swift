@@ -88,7 +88,8 @@ public struct Benchmark {
     let model = architecture.makeModel(
       seed: settings.seed, dtype: settings.dtype.parameterType, device: device)
     if settings.mode == .train { return trainingStep(model) }
-    return inference(settings.isPlain ? model.backbone : model.prepared().backbone)
+    let dtype = device.isCUDA ? settings.dtype.castType : nil
+    return inference(settings.isPlain ? model.backbone : model.prepared(dtype: dtype).backbone)
   }
 
   private func timed(_ call: () -> Void) -> (latencies: [Double], wall: [Double]?) {

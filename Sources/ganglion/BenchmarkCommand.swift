@@ -15,8 +15,8 @@ struct BenchmarkCommand: ParsableCommand {
       --rounds, all cases are gone through several times, and the calls of all rounds count together: what slows the \
       machine for a while then slows all cases alike.
 
-      Inference is that of the model prepared for it, its weights folded and packed; --plain and --dtype bfloat16 \
-      measure the model as it was trained, and so does a GPU.
+      Inference is that of the model prepared for it, its weights folded and packed; --plain measures the model as it was \
+      trained, and so do half-width types on a CPU.
 
       On a GPU latencies are by its own clock; `wall` is the median until the caller knows that a call is done, and the \
       images per second are those of calls that do not wait for each other. Memory is what tensors take at most, and what \
@@ -255,8 +255,8 @@ struct BenchmarkCommand: ParsableCommand {
     if case .cuda(let index) = device { settings.gpu = index }
     (settings.kernel, settings.threads) = (kernel.rawValue, engine.threads)
     (settings.warmUp, settings.seed) = (warmUp, seed)
-    // Prepared models compute in the type of their weights, so automatic casts need the plain one.
-    settings.isPlain = plain || dtype.castType != nil || device != .cpu
+    // On a CPU prepared models compute in the type of their weights, so automatic casts need the plain one.
+    settings.isPlain = plain || (dtype.castType != nil && !device.isCUDA)
     settings.iterations = iterations
     if let duration { settings.duration = duration }
     return settings

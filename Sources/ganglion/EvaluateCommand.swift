@@ -19,7 +19,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         ganglion evaluate --checkpoint best.safetensors --data digits --json
         ganglion evaluate --model sparx_mamba_t --pretrained --data imagenet
         ganglion evaluate --model sparx_mamba_t --weights t.pth --data imagenet
-        ganglion evaluate --checkpoint b.safetensors --device cuda --precision bfloat16
+        ganglion evaluate --checkpoint b.safetensors --precision bfloat16
       """)
 
   @OptionGroup var model: ModelOptions

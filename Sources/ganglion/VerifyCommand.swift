@@ -101,9 +101,6 @@ struct VerifyCommand: ParsableCommand {
   private func verifyModels() throws {
     let device: Device
     do { device = try engine.resolveDevice() } catch { throw unusable("\(error)") }
-    if prepared && device != .cpu {
-      throw unusable("--prepared: there are prepared models for the CPU only; give --device cpu.")
-    }
     var verifiers: [ModelVerifier]
     do {
       verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in

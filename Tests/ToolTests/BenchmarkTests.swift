@@ -3,6 +3,7 @@ import Foundation
 import Layers
 import TestSupport
 import Testing
+import Torch
 
 @testable import Analysis
 

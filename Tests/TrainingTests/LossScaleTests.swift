@@ -2,26 +2,33 @@ import Foundation
 import TestSupport
 import Testing
 import Torch
-import Training
+
+@testable import Training
 
 @Suite struct LossScaleTests {
+  /// Whether a smaller factor can help after each of these steps.
+  private func update(_ scale: inout LossScale, _ overflows: [Bool]) -> [Bool] {
+    overflows.map { scale.update(overflowed: $0) }
+  }
+
   @Test func itDoublesAfterSteadyStepsAndHalvesWithAnOverflow() {
     var scale = LossScale()
     #expect(scale.factor == 65_536)
-    for _ in 1..<LossScale.interval { #expect(scale.update(overflowed: false)) }
-    #expect(scale.factor == 65_536)
-    #expect(scale.update(overflowed: false))
+    let steady = Array(repeating: false, count: LossScale.interval)
+    let first = update(&scale, Array(steady.dropLast()))
+    #expect(first.allSatisfy(\.self) && scale.factor == 65_536)
+    _ = update(&scale, [false])
     #expect(scale.factor == 131_072 && scale.steadySteps == 0)
-    for _ in 0..<5 { #expect(scale.update(overflowed: false)) }
-    #expect(scale.update(overflowed: true))
+    let helped = update(&scale, [false, false, true])
+    #expect(helped == [true, true, true])
     #expect(scale.factor == 65_536 && scale.steadySteps == 0)
   }
 
   @Test func aSmallestScaleCannotHelp() {
     var scale = LossScale()
-    for _ in 0..<16 { #expect(scale.update(overflowed: true)) }
+    let helped = update(&scale, Array(repeating: true, count: 17))
+    #expect(helped == Array(repeating: true, count: 16) + [false])
     #expect(scale.factor == LossScale.smallest)
-    #expect(!scale.update(overflowed: true))
   }
 
   @Test func gradientsAreThoseOfTheLoss() throws {
@@ -34,14 +41,14 @@ import Training
   }
 
   @Test func itIsKeptInACheckpoint() throws {
-    var progress = Progress()
-    #expect(try JSONDecoder().decode(Progress.self, from: Data(oldProgress.utf8)).lossScale == nil)
+    var progress = Training.Progress()
+    #expect(try JSONDecoder().decode(Training.Progress.self, from: Data(oldProgress.utf8)).lossScale == nil)
     var scale = LossScale()
     _ = scale.update(overflowed: true)
     _ = scale.update(overflowed: false)
     progress.lossScale = scale
     let data = try JSONEncoder().encode(progress)
-    #expect(try JSONDecoder().decode(Progress.self, from: data).lossScale == scale)
+    #expect(try JSONDecoder().decode(Training.Progress.self, from: data).lossScale == scale)
   }
 
   private let oldProgress = #"{"step": 3, "epoch": 0, "batch": 3, "lossSum": 1.5}"#

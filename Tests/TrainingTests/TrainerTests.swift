@@ -192,24 +192,24 @@ func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Res
       let trainer = try Trainer(recipe, data: data, folder: folder)
       let recorder = Recorder()
       trainer.observers = [recorder]
-      let parameter = try #require(trainer.model.store["classifier.3.weight"]).tensor
-      _ = try await trainer.run { trainer.progress.step < 1 }
-      #expect(recorder.steps[0].gradientNorm != nil)
-      #expect(trainer.progress.lossScale?.factor == 65_536)
-      // Weights of the head so large that the scaled gradients of what comes before overflow, the loss does not.
-      let before = parameter.detached().clone()
+      func step(scaledBy factor: String) async throws {
+        trainer.progress.lossScale = try JSONDecoder().decode(
+          LossScale.self, from: Foundation.Data(#"{"factor": \#(factor), "steadySteps": 7}"#.utf8))
+        let next = trainer.progress.step + 1
+        _ = try await trainer.run { trainer.progress.step < next }
+      }
+      #expect(trainer.progress.lossScale == LossScale())
       let stem = try #require(trainer.model.store["patch_embed.0.weight"]).tensor
-      parameter.detached().fill(3e4)
-      let stemBefore = stem.bytes()
-      _ = try await trainer.run { trainer.progress.step < 2 }
-      #expect(recorder.steps[1].gradientNorm == nil)
-      #expect(recorder.steps[1].loss.isFinite)
-      #expect(stem.bytes() == stemBefore)
-      #expect(trainer.progress.lossScale?.factor == 32_768)
-      withoutGradients { parameter.copy(from: before) }
-      _ = try await trainer.run { trainer.progress.step < 3 }
-      #expect(recorder.steps[2].gradientNorm != nil)
-      #expect(stem.bytes() != stemBefore)
+      try await step(scaledBy: "1024")
+      #expect(trainer.progress.lossScale?.steadySteps == 8)
+      let before = stem.bytes()
+      try await step(scaledBy: "1e30")
+      #expect(stem.bytes() == before)
+      #expect(trainer.progress.lossScale?.factor == 5e29)
+      try await step(scaledBy: "1024")
+      #expect(stem.bytes() != before)
+      #expect(recorder.steps.map { $0.gradientNorm == nil } == [false, true, false])
+      #expect(recorder.steps.allSatisfy { $0.loss.isFinite })
 
       let resumed = try Trainer(recipe, data: data, folder: folder)
       try resumed.restore(Checkpoint(contentsOf: folder.last))
@@ -220,6 +220,21 @@ func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Res
       for step in recorder.steps { try log.didStep(step) }
       let history = try MetricsHistory(contentsOf: folder.metrics)
       #expect(history.steps.map { $0.gradientNorm == nil } == [false, true, false])
+    }
+  }
+
+  /// Where even the smallest scale overflows, the run ends.
+  @Test func gradientsThatAreNoNumbersStopTheRun() async throws {
+    let recipe = tinyRecipe { $0.emaDecay = nil }
+    let trainer = try Trainer(recipe, data: try recipe.makeData())
+    // A scale so small that its inverse makes every gradient infinite.
+    trainer.progress.lossScale = try JSONDecoder().decode(
+      LossScale.self, from: Foundation.Data(#"{"factor": 1e-320, "steadySteps": 0}"#.utf8))
+    do {
+      _ = try await trainer.run()
+      Issue.record("the run went on")
+    } catch let error as TrainingError {
+      #expect(error.description.contains("step 0: the gradients' norm is"), "\(error)")
     }
   }
 

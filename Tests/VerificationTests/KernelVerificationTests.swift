@@ -64,7 +64,7 @@ private struct Claim: KernelCheck {
       let ids = KernelChecks.all(on: device).map(\.id)
       #expect(Set(ids).count == ids.count)
       #expect(
-        ids.contains("scan2d/128x312/n16/c12/bfloat16/channels_last"),
+        ids.contains("scan2d/128x312/n16/c8/bfloat16/channels_last"),
         "\(ids.filter { $0.contains("128x312") })")
     }
   }

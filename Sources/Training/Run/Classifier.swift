@@ -38,7 +38,8 @@ public struct Classifier {
   public init(_ model: Model, input: InputPreparation, classNames: [String], precision: DType? = nil) {
     let device = model.store.device
     self.init(
-      Self.prepares(for: device, precision) ? model.prepared().backbone : model.backbone, input: input,
+      Self.prepares(for: device, precision)
+        ? model.prepared(dtype: device.isCUDA ? precision : nil).backbone : model.backbone, input: input,
       classNames: classNames, device: device, precision: precision)
   }
 
@@ -63,7 +64,8 @@ public struct Classifier {
 
   /// Whether a model is folded and packed for inference on a device in a precision.
   public static func prepares(for device: Device, _ precision: DType?) -> Bool {
-    device == .cpu && precision == nil
+    // Prepared models on the CPU compute in the type of their weights, so automatic casts need the plain one.
+    device.isCUDA || precision == nil
   }
 
   /// The order of images in memory that the network is fast with.

@@ -25,7 +25,7 @@ public final class Trainer {
   /// The moving average of its weights, if the recipe asks for one.
   public let average: WeightAverage?
   /// How far the run has come.
-  public private(set) var progress = Progress()
+  public internal(set) var progress = Progress()
   /// Who is told of steps and epochs.
   public var observers: [any TrainingObserver] = []
 

@@ -78,6 +78,7 @@ enum KernelLayout: String, CaseIterable, Sendable {
 ///   - operands: the operands by name.
 ///   - probe: makes the first output's gradient of its sizes.
 ///   - function: from the operands to named outputs, the differentiated one first.
+/// - Returns: the outputs, then a gradient for each operand.
 func outputsAndGradients(
   of operands: [(name: String, tensor: Tensor)], probe: (Tensor) -> Tensor,
   _ function: ([Tensor]) -> [(name: String, tensor: Tensor)]

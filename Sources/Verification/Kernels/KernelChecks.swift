@@ -16,7 +16,7 @@ public enum KernelChecks {
     let short = sizes.filter { $0.0 * $0.1 <= longestDefinition }
     let doubles =
       scans2D(short, channels, [.float64]) + scans(short.map { $0.0 * $0.1 }, channels, [.float64])
-    return doubles.map { OnCPU(check: $0) } + own
+    return doubles.map { OnCPU(check: $0) } + own + maps()
   }
 
   /// A few small comparisons of every kernel and type.
@@ -59,6 +59,40 @@ public enum KernelChecks {
                   batch: 2, length: length, channels: length > 10_000 ? min(channels, 12) : channels,
                   groups: [1, 2, 4][(index + offset) % 3], states: count, dtype: dtype, layout: layout))
             }
+          }
+        }
+      }
+    }
+    return checks
+  }
+
+  /// The operators on maps, which a GPU has.
+  private static func maps() -> [any KernelCheck] {
+    var operations: [MapCheck.Operation] = [.norm, .scaledSum, .join(reorders: false), .join(reorders: true)]
+    for window in [3, 5, 7] {
+      operations += [
+        .depthwise(window: window, stride: 1, addsInput: true, .identity),
+        .depthwise(window: window, stride: 1, addsInput: false, .silu),
+        .depthwise(window: window, stride: 2, addsInput: false, .identity),
+      ]
+    }
+    operations += [FusedActivation.relu, .gelu, .geluTanh].map {
+      .depthwise(window: 3, stride: 1, addsInput: true, $0)
+    }
+    // One channel more than whole vectors have, too.
+    let channels = self.channels + [7]
+    var checks: [any KernelCheck] = []
+    for (offset, operation) in operations.enumerated() {
+      for (index, size) in sizes.enumerated() {
+        let count = channels[(index + offset) % channels.count]
+        // The kernels copy maps that lie otherwise, which one size shows.
+        let layouts = size == (5, 11) ? KernelLayout.allCases : [.channelsLast]
+        for dtype in types {
+          for layout in layouts {
+            checks.append(
+              MapCheck(
+                operation: operation, height: size.0, width: size.1,
+                channels: size.0 * size.1 > 10_000 ? min(count, 12) : count, dtype: dtype, layout: layout))
           }
         }
       }

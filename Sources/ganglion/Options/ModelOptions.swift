@@ -103,7 +103,8 @@ struct ModelOptions: ParsableArguments {
   /// What form of the model computes on a device, for people.
   func form(_ device: Device) -> String {
     guard plain || !Classifier.prepares(for: device, precision.castType) else {
-      return "model prepared: \(PreparedModel.kernels)"
+      return device == .cpu
+        ? "model prepared: \(PreparedModel.kernels)" : "model prepared, products in \(precision.rawValue)"
     }
     return "model as it was trained" + (precision.castType.map { ", products in \($0)" } ?? "")
   }
