@@ -58,6 +58,8 @@ bool with_softplus;
 #define WARPS 2
 #define BLOCKS 1
 #define TILE 16
+#define BUFFERS 2
+#define WHOLE 0
 
 #define GATE 0
 #include "selective_scan_types.inc"
