@@ -193,7 +193,7 @@ struct Call {
         static_cast<int32_t>(channels), static_cast<int32_t>(splits), static_cast<int32_t>(backwards));
   }
 
-  // The states before each part, [splits, B, D, N], and the sums of the parts' steps; undefined where there is one part.
+  // The states before each part, [splits, B, D, N], and the sums of the parts' steps; undefined if there is one part.
   std::vector<at::Tensor> entries() const {
     if (splits == 1) return {at::Tensor(), at::Tensor()};
     const at::Tensor entries = numbers({splits, batch, channels, states}), sums = numbers({splits, batch, channels});
@@ -223,8 +223,9 @@ std::vector<at::Tensor> cuda::selective_scan_backward(
     const at::Tensor &dy_, const std::vector<at::Tensor> &inputs, bool softplus) {
   Call call(inputs, softplus, true);
   TORCH_CHECK(
-      dy_.sizes() == call.u.sizes() && dy_.device() == call.u.device(), "selective scan: expected the gradient of y of ",
-      call.u.sizes(), " on ", call.u.device(), ", got ", dy_.sizes(), " on ", dy_.device());
+      dy_.sizes() == call.u.sizes() && dy_.device() == call.u.device(),
+      "selective scan: expected the gradient of y of ", call.u.sizes(), " on ", call.u.device(), ", got ",
+      dy_.sizes(), " on ", dy_.device());
   std::vector<at::Tensor> out;
   if (call.is_empty()) {
     for (const at::Tensor &input : inputs) out.push_back(input.defined() ? at::zeros_like(input) : at::Tensor());

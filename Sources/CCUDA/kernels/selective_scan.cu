@@ -68,24 +68,19 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
     states.store(slice);
   }
   real sum = 0;
-  const element *const u = unit.at<element>(s.u), *const delta = unit.at<element>(s.delta);
-#if GATE
-  const element *const z = unit.at<element>(s.z);
-#endif
-  const element *const b = unit.at(s.b), *const c = unit.at(s.c);
   const auto copy = [&](int first, int buffer) {
     const int rest = unit.end - first;
-    copy_rows<element, TILE>(shared.tiles[buffer].u, s.u, u, first, rest, unit.present);
-    copy_rows<element, TILE>(shared.tiles[buffer].delta, s.delta, delta, first, rest, unit.present);
+    copy_rows<element, TILE>(shared.tiles[buffer].u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.tiles[buffer].delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
 #if GATE
-    if (OUTPUT) copy_rows<element, TILE>(shared.tiles[buffer].z, s.z, z, first, rest, unit.present);
+    if (OUTPUT) copy_rows<element, TILE>(shared.tiles[buffer].z, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
     copy_async_commit();
   };
   element bs[COEFFICIENTS], cs[COEFFICIENTS];
   const auto fetch = [&](int first) {
-    fetch_coefficients(bs, s.b, b, first, unit.end - first);
-    if (OUTPUT) fetch_coefficients(cs, s.c, c, first, unit.end - first);
+    fetch_coefficients(bs, s.b, unit.at(s.b), first, unit.end - first);
+    if (OUTPUT) fetch_coefficients(cs, s.c, unit.at(s.c), first, unit.end - first);
   };
   int buffer = 0;
   if (BUFFERS > 1) copy(unit.first, 0);
@@ -97,11 +92,11 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
     if (BUFFERS == 1) copy(first, 0);
     {
       element us[TILE], deltas[TILE];
-      fetch_rows<element, TILE>(us, s.u, u, first, rest, unit.present);
-      fetch_rows<element, TILE>(deltas, s.delta, delta, first, rest, unit.present);
+      fetch_rows<element, TILE>(us, s.u, unit.at<element>(s.u), first, rest, unit.present);
+      fetch_rows<element, TILE>(deltas, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
 #if GATE
       element zs[TILE];
-      if (OUTPUT) fetch_rows<element, TILE>(zs, s.z, z, first, rest, unit.present);
+      if (OUTPUT) fetch_rows<element, TILE>(zs, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
       put_coefficients(shared.b, bs, s.b);
       if (OUTPUT) put_coefficients(shared.c, cs, s.c);
@@ -111,8 +106,8 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
       if (OUTPUT) put_rows<element, TILE>(tiles.z, zs, s.z, rest);
 #endif
     }
-    stage_more_coefficients(shared.b, s.b, b, first, rest);
-    if (OUTPUT) stage_more_coefficients(shared.c, s.c, c, first, rest);
+    stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
+    if (OUTPUT) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
     copy_async_wait<0>();
     __syncwarp();
     if (rest > TILE) {
@@ -167,8 +162,8 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_summary(Scan s, real
   scan_unit<false>(s, Rows(), nullptr, exits, sums);
 }
 
-// The states after parts that started from zero become those before each part. A part with steps of the sum S multiplies
-// what enters it by exp(S A).
+// The states after parts that started from zero become those before each part. A part with steps of the sum S
+// multiplies what enters it by exp(S A).
 // `backwards`, what parts hand to those before them becomes what is handed to each.
 KERNEL selective_scan_join(
     const real *a, real *states, const real *sums, long long count, int channels, int splits, int backwards) {

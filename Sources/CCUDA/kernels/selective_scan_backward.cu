@@ -84,24 +84,16 @@ struct Reader {
   const Rows &dys;
   const Unit &unit;
   Shared &shared;
-  const element *u, *delta, *z, *b, *c;
-  const real *dy;
-
-  DEVICE Reader(const Scan &s, const Rows &dys, const Unit &unit, Shared &shared)
-      : s(s), dys(dys), unit(unit), shared(shared), u(unit.at<element>(s.u)), delta(unit.at<element>(s.delta)),
-        z(GATE ? unit.at<element>(s.z) : nullptr), b(unit.at(s.b)), c(unit.at(s.c)),
-        dy(READS & READS_DY ? unit.at<real>(dys) : nullptr) {}
-
   // Starts what is copied while the warp computes.
   DEVICE void copy(int first, int buffer) const {
     Tiles &tiles = shared.tiles[buffer];
     const int rest = unit.end - first;
-    if (READS & READS_U) copy_rows<element, TILE>(tiles.u, s.u, u, first, rest, unit.present);
-    copy_rows<element, TILE>(tiles.delta, s.delta, delta, first, rest, unit.present);
+    if (READS & READS_U) copy_rows<element, TILE>(tiles.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(tiles.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
     if (READS & READS_DY) {
-      copy_rows<real, TILE>(tiles.dy, dys, dy, first, rest, unit.present);
+      copy_rows<real, TILE>(tiles.dy, dys, unit.at<real>(dys), first, rest, unit.present);
 #if GATE
-      copy_rows<element, TILE>(tiles.z, s.z, z, first, rest, unit.present);
+      copy_rows<element, TILE>(tiles.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
     }
     copy_async_commit();
@@ -115,13 +107,13 @@ struct Reader {
     if (BUFFERS == 1) copy(first, 0);
     element us[TILE], deltas[TILE], zs[TILE], bs[COEFFICIENTS], cs[COEFFICIENTS];
     real g[TILE];
-    if (READS & READS_B) fetch_coefficients(bs, s.b, b, first, rest);
-    if (READS & READS_C) fetch_coefficients(cs, s.c, c, first, rest);
-    if (READS & READS_U) fetch_rows<element, TILE>(us, s.u, u, first, rest, unit.present);
-    fetch_rows<element, TILE>(deltas, s.delta, delta, first, rest, unit.present);
+    if (READS & READS_B) fetch_coefficients(bs, s.b, unit.at(s.b), first, rest);
+    if (READS & READS_C) fetch_coefficients(cs, s.c, unit.at(s.c), first, rest);
+    if (READS & READS_U) fetch_rows<element, TILE>(us, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    fetch_rows<element, TILE>(deltas, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
     if (READS & READS_DY) {
-      fetch_rows<real, TILE>(g, dys, dy, first, rest, unit.present);
-      if (GATE) fetch_rows<element, TILE>(zs, s.z, z, first, rest, unit.present);
+      fetch_rows<real, TILE>(g, dys, unit.at<real>(dys), first, rest, unit.present);
+      if (GATE) fetch_rows<element, TILE>(zs, s.z, unit.at<element>(s.z), first, rest, unit.present);
     }
     if (READS & READS_B) put_coefficients(shared.b, bs, s.b);
     if (READS & READS_C) put_coefficients(shared.c, cs, s.c);
@@ -133,8 +125,8 @@ struct Reader {
       put_rows<element, TILE>(tiles.z, zs, s.z, rest);
 #endif
     }
-    if (READS & READS_B) stage_more_coefficients(shared.b, s.b, b, first, rest);
-    if (READS & READS_C) stage_more_coefficients(shared.c, s.c, c, first, rest);
+    if (READS & READS_B) stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
+    if (READS & READS_C) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
     copy_async_wait<0>();
     __syncwarp();
     const int next = first + following;
@@ -151,7 +143,7 @@ DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bi
 #pragma unroll
   for (int n = 0; n < STATES; n++) a[n] = shared.a[n][unit.lane], h[n] = shared.carry[n][unit.lane];
 #endif
-  const Reader<READS_U | READS_B> reader(s, Rows(), unit, shared);
+  const Reader<READS_U | READS_B> reader{s, s.u, unit, shared};
   int buffer = 0;
   if (BUFFERS > 1) reader.copy(unit.first, 0);
 #pragma unroll 1
@@ -185,8 +177,8 @@ DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bi
   }
 }
 
-// A chunk of a part that starts with the states `start`, from its last position to its first; adds to `through` sum_n G B and to `rate` sum_n A G exp(dt A)
-// h_{t-1}, in units of the decay's, and to `y`.
+// A chunk of a part that starts with the states `start`, from its last position to its first. Adds to `through`
+// sum_n G B, to `rate` sum_n A G exp(dt A) h_{t-1} in the decay's unit, and to `y` sum_n C h.
 DEVICE void retrace(
     const real (&step)[CHUNK], const real (&input)[CHUNK], const real (&g)[CHUNK], const real *b, const real *c,
     const real (&start)[PART], real (*as)[32], real (*carries)[32], real (*das)[32], real (&through)[CHUNK],
@@ -257,7 +249,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
     shared.da[n][lane] = 0;
   }
   real dskip = 0, dbias = 0;
-  const Reader<READS_U | READS_DY | READS_B | READS_C> reader(s, d.y, unit, shared);
+  const Reader<READS_U | READS_DY | READS_B | READS_C> reader{s, d.y, unit, shared};
   const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
   int buffer = 0;
   const real *kept = states + (long long)((unit.end - 1 - unit.first) / CHUNK) * (STATE_COUNT * 32);
@@ -291,7 +283,8 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
       }
 #pragma unroll 1
       for (int part = 0; part < PARTS; part++) {
-        const int n = part * PART, from = chunk * CHUNK * COEFFICIENT_PITCH + n / STATES * COEFFICIENT_TILE + n % STATES;
+        const int n = part * PART;
+        const int from = chunk * CHUNK * COEFFICIENT_PITCH + n / STATES * COEFFICIENT_TILE + n % STATES;
         real start[PART];
 #pragma unroll
         for (int p = 0; p < PART; p++) start[p] = following[p];
@@ -342,7 +335,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
   for (int n = 0; n < STATE_COUNT; n++) d.a[own * STATE_COUNT + n] = shared.da[n][lane];
 }
 
-// What each part of the positions hands to the part before it if nothing enters from the part after it, [splits, B, D, N].
+// What each part of the positions hands to the part before it, [splits, B, D, N], if nothing enters from the one after.
 KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows dy, real *returns) {
   SHARED_MEMORY(Shared, all);
   Shared &shared = all[threadIdx.x / 32];
@@ -356,7 +349,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows
     shared.a[n][lane] = s.a[(long long)unit.own * STATE_COUNT + n] * decay_unit();
     shared.carry[n][lane] = 0;
   }
-  const Reader<READS_DY | READS_C> reader(s, dy, unit, shared);
+  const Reader<READS_DY | READS_C> reader{s, dy, unit, shared};
   const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
   int buffer = 0;
   if (BUFFERS > 1) reader.copy(end, 0);
