@@ -124,16 +124,22 @@ template <class Element, class Real, class Arguments, class Totals, class Carrie
 double run(const Shape &s, int which, int side, Totals totals, Carries carries, Gradients gradients, Rows add_rows) {
   const Case<Element, Real> c(s);
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
-  scan2d::BackwardTiles plan =
-      scan2d::backward_tiles(s.height, s.width, s.rank, s.state, sizeof(Real), 220 << 10, side);
-  const int64_t columns = (s.channels + 31) / 32, parameters = 4 * int64_t(s.channels) * (s.rank + s.state + 2);
+  const scan2d::BackwardPlan plan = scan2d::backward_plan(
+      s.batch, s.channels, s.height, s.width, s.rank, s.state, sizeof(Real), 220 << 10, 132, side);
   Arguments g{};
-  g.splits = int(std::min<int64_t>(columns, 2)), g.groups = int(std::min<int64_t>(plan.down * plan.across, 2));
+  g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
+  std::vector<Real> dy(c.dy.size());
+  std::transform(c.dy.begin(), c.dy.end(), dy.begin(), [&](Element v) { return Real(number(s.element, v)); });
   std::vector<Element> dx(c.x.size(), rounded<Element>(s.element, NAN)), dprojection(c.projection.size(), Element(0));
-  std::vector<Real> scratch(size_t(s.batch * plan.task_size(s.height, s.width, s.state) * columns), nan);
-  std::vector<Real> rows(size_t(s.batch * g.splits * 4 * s.rows() * s.length()), nan);
-  std::vector<Real> sums(size_t(s.batch * g.groups * parameters), nan);
-  g.dy = c.dy.data(), g.x = c.x.data(), g.projection = c.projection.data(), g.weight = c.weight.data();
+  std::vector<Real> scratch(size_t(s.batch * plan.scratch_size), nan);
+  std::vector<Real> rows(size_t(s.batch * g.splits * plan.rows_size), nan);
+  std::vector<Real> sums(size_t(s.batch * g.groups * plan.parameters_size), nan);
+  if constexpr (std::is_same_v<decltype(g.dy), const Real *>) {
+    g.dy = dy.data();
+  } else {
+    g.dy = c.dy.data();
+  }
+  g.x = c.x.data(), g.projection = c.projection.data(), g.weight = c.weight.data();
   g.bias = c.bias.data(), g.a = c.a.data(), g.d = c.d.data(), g.dx = dx.data(), g.dprojection = dprojection.data();
   g.scratch = scratch.data(), g.rows = rows.data(), g.parameters = sums.data();
   g.channels = s.channels, g.height = s.height, g.width = s.width;
@@ -143,14 +149,13 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
     g.dy_strides[i] = g.x_strides[i] = g.dx_strides[i] = c.map_strides[i];
     g.projection_strides[i] = g.dprojection_strides[i] = c.projection_strides[i];
   }
-  const unsigned tasks = unsigned(s.batch * columns), threads = 32u * unsigned(side);
+  const unsigned tasks = unsigned(s.batch * plan.columns), threads = 32u * unsigned(side);
   emulator::emulate(
       {tasks * unsigned(g.down * g.across)}, {threads}, size_t(plan.bytes), [&] { totals(g); });
   emulator::emulate({tasks * 8 * unsigned(s.state)}, {128}, 4 * 64 * sizeof(Real), [&] { carries(g); });
   emulator::emulate(
       {unsigned(s.batch * g.splits * g.groups)}, {threads}, size_t(plan.bytes), [&] { gradients(g); });
-  const int64_t row_values = s.batch * 4 * s.rows() * s.length();
-  emulator::emulate({unsigned((row_values + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
+  emulator::emulate({unsigned((s.batch * plan.rows_size + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
 
   std::vector<double> found;
   if (which == 0) for (Element v : dx) found.push_back(number(s.element, v));
@@ -161,7 +166,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
     for (int i = 2; i < which; i++) begin += sizes[i - 2];
     for (int64_t i = begin; i < begin + sizes[which - 2]; i++) {
       double sum = 0;
-      for (int64_t part = 0; part < s.batch * g.groups; part++) sum += sums[size_t(part * parameters + i)];
+      for (int64_t part = 0; part < s.batch * g.groups; part++) sum += sums[size_t(part * plan.parameters_size + i)];
       found.push_back(sum);
     }
   }
@@ -178,6 +183,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
 }  // namespace
 
 #define BLOCKS 1
+#define OUTPUT 1
 
 #define RANK 6
 #define STATE 1
@@ -193,6 +199,8 @@ namespace backward_half {
 }
 #undef ELEMENT
 #define ELEMENT 2
+#undef OUTPUT
+#define OUTPUT 0
 namespace backward_bfloat {
 #include "ss2d_backward_general.cu"
 }

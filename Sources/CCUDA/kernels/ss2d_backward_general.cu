@@ -7,13 +7,20 @@
 // gradients, of a tile's segments from there. States are not kept from the forward pass.
 //
 // A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE are the
-// counts of the definition, BLOCKS the blocks of a multiprocessor. Pixels outside the map have steps, x and dy of 0, which
-// leave states and gradients as they are. Sums over channels and pixels are those of a block first: `rows` and `parameters`
-// are added up, in their order, by those who read them.
+// counts of the definition, BLOCKS the blocks of a multiprocessor; OUTPUT 0 reads dy as `real`, else as elements. Pixels
+// outside the map have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are
+// those of a block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
 #include "prelude.cuh"
 
+#if OUTPUT
+typedef element upstream;
+#else
+typedef real upstream;
+#endif
+
 struct Arguments {
-  const element *dy, *x, *projection;
+  const upstream *dy;
+  const element *x, *projection;
   const real *weight, *bias, *a, *d;
   element *dx, *dprojection;
   real *scratch;     // [images][columns][4][segments][1 + 2 STATE][32]
@@ -152,7 +159,11 @@ DEVICE void load_maps(const Arguments &g, const Tile &b) {
     b.map[at] = present ? to_real(g.x[from]) : 0;
   });
   for_elements(g, b, g.dy_strides, [&](int at, long long from, bool present) {
+#if OUTPUT
     b.map[plane + at] = present ? to_real(g.dy[from]) : 0;
+#else
+    b.map[plane + at] = present ? g.dy[from] : 0;
+#endif
   });
 }
 
