@@ -97,6 +97,10 @@ DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PEN
 DEVICE void named_barrier(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
+// Counts at a named barrier without waiting there; what was written before is visible to those who wait.
+DEVICE void named_arrive(int number, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
+}
 #elif ELEMENT == 1
 EMULATED_PRODUCTS(emulator::half_to_float)
 #elif ELEMENT == 2

@@ -98,6 +98,13 @@ inline void wait(Barrier &barrier, int count) {
   }
 }
 
+inline void arrive(Barrier &barrier, int count) {
+  if (++barrier.arrived < count) return;
+  barrier.arrived = 0;
+  barrier.generation++;
+  machine.idle = 0;
+}
+
 inline int lane() { return machine.current % 32; }
 inline int lanes() {  // of this warp
   const int first = machine.current / 32 * 32, all = (int)machine.threads.size();
@@ -212,6 +219,7 @@ inline void __syncthreads() {
 }
 inline void __syncwarp(unsigned = ~0u) { emulator::warp_wait(); }
 inline void named_barrier(int number, int threads) { emulator::wait(emulator::machine.barriers[number], threads); }
+inline void named_arrive(int number, int threads) { emulator::arrive(emulator::machine.barriers[number], threads); }
 template <class T> inline T __shfl_sync(unsigned, T value, int from, int width = 32) {
   return emulator::exchange(value, emulator::lane() / width * width + from % width);
 }

@@ -1,0 +1,435 @@
+// The 2-D selective scan in four directions with one state a channel, in one pass over a map that lies channels last.
+//
+// A tile is one image and 8 channels: x lies in shared memory beside the sum y of the directions, so both cross global
+// memory once. A ring of WARPS warps walks the plane in each direction. A chunk, the work of a warp, is 8 lines of ITEMS
+// positions that follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. The warp scans
+// its chunk as if nothing came before it, takes the state before the chunk from the ring's previous warp, passes on the
+// state after it, and adds the chunk's share to y. Only this short hand-over is sequential, so the warps drift apart and
+// the special function unit of one is busy while another moves memory.
+//
+// ELEMENT is 1 or 2. RANK is even. OUTPUT 0 writes float, else elements. WRAP 0 promises that ITEMS divides both sides.
+// RINGS > 1, rings of one warp that share nothing, serves small planes. BUFFERS 2 loads the next tile's x meanwhile.
+#include "prelude.cuh"
+
+constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
+constexpr int steps = row_size / 8;
+constexpr int half = (ITEMS + 1) / 2;
+constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
+
+struct Arguments {
+  const element *x, *projection;
+  const float *weight, *bias, *a, *d;
+  void *y;
+  int channels, height, width;
+  int pitch;  // pixels from one row of the plane in shared memory to the next
+  int order;  // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
+  int tiles;
+  long long x_image, x_pixel, projection_image, y_image, y_pixel;
+};
+
+// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of lane
+// q in product s; the sum over words does not mind their order.
+constexpr int fours = steps / 4 * 4;
+DEVICE constexpr int word_of(int q, int s) {
+  return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
+                                                                                 : (steps - 1) * 4 + q;
+}
+constexpr int gate_word = RANK / 2;  // B and C
+DEVICE constexpr int gate_step() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = s;
+  return found;
+}
+DEVICE constexpr int gate_lane() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = q;
+  return found;
+}
+
+// What the four directions of a tile need besides pixels.
+struct Parameters {
+  float weight[4][8][RANK], bias[4][8], a[4][8], d[4][8];
+};
+
+// Turns 0 to 3 are the directions 0, 2, 1, 3: a walk, then its reverse.
+struct Direction {
+  bool column, reverse;
+  DEVICE explicit Direction(int turn) : column(turn & 2), reverse(turn & 1) {}
+  DEVICE int index() const { return column + 2 * reverse; }
+};
+
+// A lane's line in a plane of some pitch.
+struct Walk {
+  int at, step;
+#if WRAP
+  int left, inner, jump;
+#endif
+  DEVICE Walk(Direction k, int outer, int place, int pitch, int inner_size) {
+    const int along = k.column ? pitch : 1, across = k.column ? 1 : pitch;
+    at = outer * across + place * along;
+    step = k.reverse ? -along : along;
+#if WRAP
+    inner = inner_size;
+    left = k.reverse ? place + 1 : inner - place;
+    jump = k.reverse ? inner * along - across : across - inner * along;
+#endif
+  }
+  DEVICE int next() {
+    const int now = at;
+    at += step;
+#if WRAP
+    if (--left == 0) {
+      at += jump;
+      left = inner;
+    }
+#endif
+    return now;
+  }
+};
+
+struct Lane {
+  int number, q, group, line, warp, up1, up2, up4;
+};
+DEVICE int line_of(int group, int order) {
+  return order == 0 ? group : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1 : (group & 3) << 1 | group >> 2;
+}
+DEVICE int group_of(int line, int order) {
+  return order == 0 ? line : order == 1 ? (line & 1) | (line & 2) << 1 | (line & 4) >> 1 : line >> 1 | (line & 1) << 2;
+}
+
+struct Tile {
+  int image, channel;
+  DEVICE Tile(const Arguments &g, int number) {
+    const int columns = g.channels / 8;
+    image = number / columns;
+    channel = (number - image * columns) * 8;
+  }
+};
+
+DEVICE void ring_barrier() {
+  if (WARPS > 1) __syncthreads(); else __syncwarp();
+}
+
+// n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
+DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
+
+struct Plane {
+  int height, width, length, chunks;
+  float per_width, per_height;
+};
+
+struct Line {
+  int outer, place, inner;
+  int inside;  // positions of the line inside the plane
+  DEVICE Line(const Plane &p, Direction k, int chunk, int line) {
+    const int first = (chunk * 8 + line) * ITEMS;
+    inside = p.length - first;
+    const int forward = inside > 0 ? first : 0;
+    const int s = k.reverse ? p.length - 1 - forward : forward;
+    inner = k.column ? p.height : p.width;
+    outer = quotient(s, k.column ? p.per_height : p.per_width);
+    place = s - outer * inner;
+  }
+#if WRAP
+  DEVICE bool has(int j) const { return j < inside; }
+#else
+  DEVICE bool has(int) const { return inside > 0; }
+#endif
+};
+
+typedef unsigned Words[ITEMS][steps];
+
+DEVICE void fetch(Words &words, const Arguments &g, const Plane &p, const Lane &n, int image, int turn, int chunk) {
+  const Direction k(turn);
+  const Line line(p, k, chunk, n.line);
+  Walk walk(k, line.outer, line.place, p.width, line.inner);
+  const unsigned *rows = (const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2);
+#pragma unroll
+  for (int j = 0; j < ITEMS; j++) {
+    const int at = walk.next();
+    const unsigned *row = rows + (line.has(j) ? at : 0) * (2 * row_size);
+#pragma unroll
+    for (int s = 0; s < fours; s += 4) {
+      const uint4 v = __ldg((const uint4 *)(row + s * 4) + n.q);
+      words[j][s] = v.x; words[j][s + 1] = v.y; words[j][s + 2] = v.z; words[j][s + 3] = v.w;
+    }
+    if constexpr (steps % 4 >= 2) {
+      const uint2 v = __ldg((const uint2 *)(row + fours * 4) + n.q);
+      words[j][fours] = v.x; words[j][fours + 1] = v.y;
+    }
+    if constexpr (steps % 2 == 1) words[j][steps - 1] = __ldg(row + (steps - 1) * 4 + n.q);
+  }
+}
+
+// One direction's parameters as a lane needs them, in base 2. The weights are split in two elements each, so that the
+// tensor core multiplies them exactly.
+struct Coefficients {
+  unsigned high[steps], low[steps];
+  float bias[2], a[2];
+  DEVICE void read(const Parameters &all, const Lane &n, int turn) {
+    const int k = Direction(turn).index();
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      bias[i] = all.bias[k][2 * n.q + i] * log2_e;
+      a[i] = all.a[k][2 * n.q + i];
+    }
+#pragma unroll
+    for (int s = 0; s < steps; s++) {
+      const int r = 2 * word_of(n.q, s);
+      float2 w = make_float2(0.f, 0.f);
+      if (r < RANK) w = *(const float2 *)&all.weight[k][n.group][r];
+      w.x *= log2_e; w.y *= log2_e;
+      high[s] = pack(w.x, w.y);
+      const float2 rounded = unpack(high[s]);
+      low[s] = pack(w.x - rounded.x, w.y - rounded.y);
+    }
+  }
+};
+
+// log2(1 + 2^z), which is z where the sum overflows.
+DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
+
+// A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the chunk's
+// line would have kept.
+struct Chunk {
+  float kept[ITEMS][2], state[ITEMS][2];
+  unsigned gates[ITEMS];  // B and C
+  float2 line_kept, line_state;  // over all lines up to this one
+};
+
+template <class Next>
+DEVICE void scan_chunk(
+    Chunk &chunk, const Coefficients &c, const Lane &n, const unsigned *x, Words &words, const Line &line, Walk walk, Next next) {
+#pragma unroll
+  for (int m = 0; m < half; m++) {
+    const int other = m + half < ITEMS ? m + half : m;
+    float z[4] = {c.bias[0], c.bias[1], c.bias[0], c.bias[1]};
+#pragma unroll
+    for (int s = 0; s < steps; s++)
+      multiply_16x8x16(z, words[m][s], words[other][s], words[m][s], words[other][s], c.high[s], c.low[s]);
+    chunk.kept[m][0] = z[0]; chunk.kept[m][1] = z[1];
+    if (other != m) { chunk.kept[other][0] = z[2]; chunk.kept[other][1] = z[3]; }
+  }
+#pragma unroll
+  for (int j = 0; j < ITEMS; j++) chunk.gates[j] = __shfl_sync(~0u, words[j][gate_step()], (n.number & ~3) | gate_lane());
+  next();
+  float2 state = make_float2(0.f, 0.f), kept = make_float2(1.f, 1.f);
+#pragma unroll
+  for (int j = 0; j < ITEMS; j++) {
+    const int at = walk.next();
+    const float2 u = unpack(x[(line.has(j) ? at : 0) * 4 + n.q]);
+    const float b = unpack(chunk.gates[j]).x;
+    const float s0 = softplus(chunk.kept[j][0]), s1 = softplus(chunk.kept[j][1]);
+    const float d0 = fast_exp2(c.a[0] * s0), d1 = fast_exp2(c.a[1] * s1);
+    state.x = fmaf(d0, state.x, s0 * (b * u.x));
+    state.y = fmaf(d1, state.y, s1 * (b * u.y));
+    kept.x *= d0; kept.y *= d1;
+    chunk.state[j][0] = state.x; chunk.state[j][1] = state.y;
+    chunk.kept[j][0] = kept.x; chunk.kept[j][1] = kept.y;
+  }
+#pragma unroll
+  for (int i = 1; i < 8; i *= 2) {
+    const int from = i == 1 ? n.up1 : i == 2 ? n.up2 : n.up4;
+    const float k0 = __shfl_sync(~0u, kept.x, from), k1 = __shfl_sync(~0u, kept.y, from);
+    const float h0 = __shfl_sync(~0u, state.x, from), h1 = __shfl_sync(~0u, state.y, from);
+    if (n.line >= i) {
+      state.x = fmaf(kept.x, h0, state.x); state.y = fmaf(kept.y, h1, state.y);
+      kept.x *= k0; kept.y *= k1;
+    }
+  }
+  chunk.line_kept = kept;
+  chunk.line_state = state;
+}
+
+// The state before this lane's line. `slots` [WARPS][4] holds what each warp of the ring passes on; barrier 1 + w is that
+// of warp w and its successor, who has read the slot before the ring comes back to w.
+DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &carry, int number, int chunks) {
+  float2 before = carry;
+  if (WARPS > 1) {
+    const int previous = n.warp ? n.warp - 1 : WARPS - 1;
+    before = make_float2(0.f, 0.f);
+    if (number > 0) {
+      named_barrier(1 + previous, 64);
+      before = slots[previous * 4 + n.q];
+    }
+  }
+  const float2 after = make_float2(
+      fmaf(chunk.line_kept.x, before.x, chunk.line_state.x), fmaf(chunk.line_kept.y, before.y, chunk.line_state.y));
+  if (WARPS > 1) {
+    if (number + 1 < chunks) {
+      if (n.line == 7) slots[n.warp * 4 + n.q] = after;
+      named_arrive(1 + n.warp, 64);
+    }
+  } else {
+    const int last = group_of(7, 0) * 4 + n.q;
+    carry = make_float2(__shfl_sync(~0u, after.x, last), __shfl_sync(~0u, after.y, last));
+  }
+  const float e0 = __shfl_sync(~0u, after.x, n.up1), e1 = __shfl_sync(~0u, after.y, n.up1);
+  return n.line ? make_float2(e0, e1) : before;
+}
+
+// C (state + kept before) of item j.
+DEVICE float2 output_of(const Chunk &chunk, int j, float2 before) {
+  const float c = unpack(chunk.gates[j]).y;
+  return make_float2(
+      c * fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), c * fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]));
+}
+
+template <bool FIRST>
+DEVICE void add_chunk(const Chunk &chunk, const Lane &n, float2 *y, const Line &line, Walk walk, float2 before) {
+#pragma unroll
+  for (int j = 0; j < ITEMS; j++) {
+    const int at = walk.next() * 4 + n.q;
+    if (!line.has(j)) continue;
+    const float c = unpack(chunk.gates[j]).y;
+    float2 sum = FIRST ? make_float2(0.f, 0.f) : y[at];
+    sum.x = fmaf(c, fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), sum.x);
+    sum.y = fmaf(c, fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]), sum.y);
+    y[at] = sum;
+  }
+}
+
+#if OUTPUT
+typedef element_pair output_pair;
+DEVICE output_pair to_output(float2 v) { return pack(v.x, v.y); }
+#else
+typedef float2 output_pair;
+DEVICE output_pair to_output(float2 v) { return v; }
+#endif
+
+// The last direction adds nothing to shared memory: it writes the output.
+DEVICE void write_chunk(
+    const Chunk &chunk, const Lane &n, const unsigned *x, const float2 *y, const Line &line, Walk walk, Walk target,
+    float2 before, float2 skip, output_pair *out, long long pixel) {
+#pragma unroll
+  for (int j = 0; j < ITEMS; j++) {
+    const int at = walk.next() * 4 + n.q, to = target.next();
+    if (!line.has(j)) continue;
+    const float c = unpack(chunk.gates[j]).y;
+    const float2 u = unpack(x[at]);
+    float2 sum = y[at];
+    sum.x = fmaf(c, fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), sum.x);
+    sum.y = fmaf(c, fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]), sum.y);
+    out[to * pixel] = to_output(make_float2(fmaf(ln_2, sum.x, skip.x * u.x), fmaf(ln_2, sum.y, skip.y * u.y)));
+  }
+}
+
+DEVICE void load_tile(
+    const Arguments &g, const Plane &p, int number, int thread, unsigned *x, Parameters &parameters) {
+  const Tile tile(g, number);
+  const element *from = g.x + tile.image * g.x_image + tile.channel;
+  for (int i = thread; i < p.length; i += WARPS * 32) {
+    const int row = quotient(i, p.per_width);
+    copy_async_16(x + (row * (g.pitch - p.width) + i) * 4, from + i * g.x_pixel);
+  }
+  for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
+    const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
+    copy_async_16(
+        &parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + tile.channel) * RANK + part);
+  }
+  for (int i = thread; i < 24; i += WARPS * 32) {
+    const int k = i / 2 % 4, part = i % 2 * 4;
+    const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
+    copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + tile.channel + part);
+  }
+  copy_async_commit();
+}
+
+KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
+  Lane n;
+  const int ring = (int)threadIdx.x / (WARPS * 32), thread = (int)threadIdx.x - ring * (WARPS * 32);
+  n.number = thread & 31;
+  n.q = n.number & 3;
+  n.group = n.number >> 2;
+  n.warp = thread >> 5;
+  n.line = line_of(n.group, g.order);
+  n.up1 = group_of(n.line >= 1 ? n.line - 1 : 0, g.order) * 4 + n.q;
+  n.up2 = group_of(n.line >= 2 ? n.line - 2 : 0, g.order) * 4 + n.q;
+  n.up4 = group_of(n.line >= 4 ? n.line - 4 : 0, g.order) * 4 + n.q;
+  Plane p;
+  p.height = g.height;
+  p.width = g.width;
+  p.length = p.height * p.width;
+  p.chunks = (p.length + 8 * ITEMS - 1) / (8 * ITEMS);
+  p.per_width = 1.f / (float)p.width;
+  p.per_height = 1.f / (float)p.height;
+
+  SHARED_MEMORY(char, memory);
+  const int plane = p.height * g.pitch * 16;
+  char *const own = memory + ring * ((2 + BUFFERS) * plane + BUFFERS * (int)sizeof(Parameters) + WARPS * 32);
+  float2 *const y = (float2 *)own;
+  unsigned *const buffers = (unsigned *)(own + 2 * plane);
+  Parameters *const parameters = (Parameters *)(own + (2 + BUFFERS) * plane);
+  float2 *const slots = (float2 *)(parameters + BUFFERS);
+
+  int number = (int)blockIdx.x * RINGS + ring, buffer = 0, j = n.warp;
+  if (number >= g.tiles) return;
+  load_tile(g, p, number, thread, buffers, parameters[0]);
+  Words words;
+  fetch(words, g, p, n, Tile(g, number).image, 0, j);
+  copy_async_wait<0>();
+  ring_barrier();
+  while (true) {
+    const Tile tile(g, number);
+    const int following = number + (int)gridDim.x * RINGS;
+    const bool more = BUFFERS == 2 && following < g.tiles;
+    const unsigned *const x = buffers + buffer * (plane / 4);
+    const Parameters &own_parameters = parameters[buffer];
+#pragma unroll 1
+    for (int turn = 0; turn < 4; turn++) {
+      const Direction k(turn);
+      Coefficients c;
+      c.read(own_parameters, n, turn);
+      float2 carry = make_float2(0.f, 0.f);
+      bool entered = false;
+#pragma unroll 1
+      for (; j < p.chunks; j += WARPS) {
+        const Line line(p, k, j, n.line);
+        const Walk walk(k, line.outer, line.place, g.pitch, line.inner);
+        Chunk chunk;
+        scan_chunk(chunk, c, n, x, words, line, walk, [&] {
+          const bool same = j + WARPS < p.chunks;
+          const int next = same ? j + WARPS : j + WARPS - p.chunks;
+          if (same || turn < 3) {
+            fetch(words, g, p, n, tile.image, same ? turn : turn + 1, next);
+          } else if (more) {
+            fetch(words, g, p, n, Tile(g, following).image, 0, next);
+          }
+        });
+        // Past this barrier every share of the direction before is in y, and of the tile before out of it.
+        if (!entered) {
+          if (turn == 3) copy_async_wait<0>();
+          ring_barrier();
+          if (turn == 0 && more) {
+            load_tile(g, p, following, thread, buffers + (buffer ^ 1) * (plane / 4), parameters[buffer ^ 1]);
+          }
+          entered = true;
+        }
+        const float2 before = pass_on(chunk, n, slots, carry, j, p.chunks);
+        if (turn == 0) {
+          add_chunk<true>(chunk, n, y, line, walk, before);
+        } else if (turn < 3) {
+          add_chunk<false>(chunk, n, y, line, walk, before);
+        } else {
+          float2 skip = make_float2(0.f, 0.f);
+#pragma unroll
+          for (int i = 0; i < 4; i++) {
+            skip.x += own_parameters.d[i][2 * n.q];
+            skip.y += own_parameters.d[i][2 * n.q + 1];
+          }
+          const Walk target(k, line.outer, line.place, p.width, line.inner);
+          char *const out = (char *)g.y + (tile.image * g.y_image + tile.channel) * (OUTPUT ? 2 : 4);
+          write_chunk(chunk, n, x, y, line, walk, target, before, skip, (output_pair *)out + n.q, g.y_pixel / 2);
+        }
+      }
+      j -= p.chunks;
+    }
+    if (!more) break;
+    number = following;
+    buffer ^= 1;
+  }
+}
