@@ -93,6 +93,12 @@ DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "mem
 template <int PENDING>
 DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 
+// The same number, but one that the compiler knows nothing about: what is made of it is computed anew, not kept in registers.
+DEVICE int unknown(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 // A barrier for `threads` threads of the block, whole warps; numbers 1 to 15 (0 is __syncthreads).
 DEVICE void named_barrier(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");

@@ -1,0 +1,296 @@
+// The 2-D selective scan in four directions for any map: any size, strides, rank and count of states.
+//
+// The plane is cut into tiles, and a path into the segments that tiles cut out of its rows or columns. Three kernels: the
+// first finds, for each segment and direction, the sum of its steps and the state that it leaves behind a state of 0; the
+// second turns these into the states before each segment; the third runs the four directions of a tile from there and writes
+// the sum once. Steps are computed twice, in exchange every tile is independent and the scratch is linear in pixels.
+//
+// A block is one tile of 32 channels, a lane a channel, a warp a segment. RANK and STATE are the counts of the definition.
+// OUTPUT 0 writes `real`, else elements. A task is 32 channels of one image.
+#include "prelude.cuh"
+
+struct Arguments {
+  const element *x, *projection;
+  const real *weight, *bias, *a, *d;
+  void *y;
+  real *scratch;  // [tasks][4][segments][1 + STATE][32]
+  int channels, height, width;
+  int tile_height, tile_width, down, across;  // tiles
+  int together;  // directions whose projections lie in shared memory at a time: 4 or 1
+  long long first_task;
+  long long x_strides[4], projection_strides[4], y_strides[4];
+};
+
+constexpr int lanes = 32, pitch = lanes + 1;
+constexpr int row_size = (RANK + 2 * STATE + 3) / 4 * 4;
+// Weights live in registers where they leave room for the states.
+constexpr bool keeps_weights = RANK <= 16;
+constexpr int blocks = ELEMENT != 3 && RANK + 2 * STATE <= 20 ? 2 : 1;
+
+#if ELEMENT == 3
+constexpr real unit = 1;
+DEVICE real softplus(real z) { return z > 20 ? z : log1p(exp(z)); }
+DEVICE real power(real x) { return exp(x); }
+#else
+// Steps are in units of ln 2, so that a decay is a power of two.
+constexpr real unit = 0.6931471805599453f;
+#if ELEMENT == 0
+DEVICE real softplus(real z) {
+  const float t = fast_exp2(-fabsf(z));
+  // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
+  float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
+  p = fmaf(p, t, -6.651454418897629e-2f);
+  p = fmaf(p, t, 1.3734637200832367e-1f);
+  p = fmaf(p, t, -2.1173414587974548e-1f);
+  p = fmaf(p, t, 2.8077247738838196e-1f);
+  p = fmaf(p, t, -3.5942214727401733e-1f);
+  p = fmaf(p, t, 4.8079347610473633e-1f);
+  p = fmaf(p, t, -7.213440537452698e-1f);
+  p = fmaf(p, t, 1.4426950216293335f);
+  return fmaf(p, t, z < 0.f ? 0.f : z);
+}
+#else
+DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
+#endif
+DEVICE real power(real x) { return fast_exp2(x); }
+#endif
+
+DEVICE real *shared_memory() {
+  SHARED_MEMORY(real, memory);
+  return memory;
+}
+
+struct alignas(4 * sizeof(real)) Quad {
+  real v[4];
+};
+
+// Where a direction walks: 0 rows, 1 columns, 2 and 3 their reverses.
+struct Direction {
+  int index;
+  bool column, reverse;
+  DEVICE explicit Direction(int k) : index(k), column(k & 1), reverse(k & 2) {}
+};
+
+// The plane's segments of a direction are numbered along its walk forwards.
+DEVICE long long segments_of(const Arguments &g, bool column) {
+  return column ? (long long)g.width * g.down : (long long)g.height * g.across;
+}
+DEVICE real *scratch_of(const Arguments &g, long long task, Direction k) {
+  const long long rows = segments_of(g, false), columns = segments_of(g, true);
+  const long long before = (2 * task + k.reverse) * (rows + columns) + (k.column ? rows : 0);
+  return g.scratch + before * (1 + STATE) * lanes;
+}
+
+struct Block {
+  int lane, warp, warps;
+  int channel;  // the first of the block's
+  int own;      // the lane's channel; lanes past the last one repeat it
+  long long task, image;
+  int tile_row, tile_column, row, column, height, width;
+  real *projection, *weight, *x, *y;
+
+  DEVICE explicit Block(const Arguments &g) {
+    const int tiles = g.down * g.across, tile = (int)(blockIdx.x % tiles), columns = (g.channels + lanes - 1) / lanes;
+    lane = (int)threadIdx.x % lanes;
+    warp = (int)threadIdx.x / lanes;
+    warps = (int)blockDim.x / lanes;
+    task = blockIdx.x / tiles;
+    image = (g.first_task + task) / columns;
+    channel = (int)((g.first_task + task) % columns) * lanes;
+    own = min(channel + lane, g.channels - 1);
+    tile_row = tile / g.across;
+    tile_column = tile % g.across;
+    row = tile_row * g.tile_height;
+    column = tile_column * g.tile_width;
+    height = min(g.tile_height, g.height - row);
+    width = min(g.tile_width, g.width - column);
+    const int pixels = g.tile_height * g.tile_width;
+    projection = shared_memory();
+    weight = projection + g.together * pixels * row_size;
+    x = weight + g.together * RANK * lanes;
+    y = x + pixels * pitch;
+  }
+};
+
+// Calls `visit(place in shared memory, offset in global memory)` for the block's elements of a map. A warp takes rows of the
+// tile; its lanes go along the dimension whose elements are neighbours in global memory. Tiles are at most 16 wide.
+template <class Visit>
+DEVICE void for_elements(const Arguments &g, const Block &b, const long long *strides, Visit visit) {
+  const int present = min(lanes, g.channels - b.channel);
+  for (int h = b.warp; h < b.height; h += b.warps) {
+    const long long from = b.image * strides[0] + b.channel * strides[1] + (b.row + h) * strides[2] + b.column * strides[3];
+    const int to = h * g.tile_width * pitch;
+    if (strides[1] == 1) {
+      if (b.lane >= present) continue;
+#pragma unroll 16
+      for (int w = 0; w < b.width; w++) visit(to + w * pitch + b.lane, from + b.lane + w * strides[3]);
+    } else {
+      const int w = b.lane % 16;
+      if (w >= b.width) continue;
+#pragma unroll 16
+      for (int c = b.lane / 16; c < present; c += 2) visit(to + w * pitch + c, from + c * strides[1] + w * strides[3]);
+    }
+  }
+}
+
+// The projections of a direction, B in the step's unit, and its weights in base 2.
+DEVICE void load_direction(const Arguments &g, const Block &b, int k, real *projection, real *weight) {
+  constexpr int rows = RANK + 2 * STATE;
+  const long long along_rows = g.projection_strides[2], along_pixels = g.projection_strides[3];
+  const auto load = [&](const element *from, real *to, int w, int r) {
+    const real v = to_real(__ldg(from + r * along_rows + w * along_pixels));
+    to[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  };
+  for (int h = b.warp; h < b.height; h += b.warps) {
+    const element *const from = g.projection + b.image * g.projection_strides[0] + k * g.projection_strides[1] +
+        ((long long)(b.row + h) * g.width + b.column) * along_pixels;
+    real *const to = projection + h * g.tile_width * row_size;
+    if (along_rows == 1) {
+#pragma unroll 4
+      for (int i = b.lane; i < b.width * rows; i += lanes) load(from, to, i / rows, i % rows);
+    } else if (b.lane % 16 < b.width) {
+#pragma unroll 4
+      for (int r = b.lane / 16; r < rows; r += 2) load(from, to, b.lane % 16, r);
+    }
+  }
+  for (int i = (int)threadIdx.x; i < RANK * lanes; i += (int)blockDim.x) {
+    const int lane = i / RANK, r = i - lane * RANK, channel = min(b.channel + lane, g.channels - 1);
+    weight[r * lanes + lane] = g.weight[((long long)k * g.channels + channel) * RANK + r] * (1 / unit);
+  }
+}
+
+// Runs the tile's segments of a direction. SUMS: from the states before them, adding to y, or from 0, writing totals.
+template <bool SUMS>
+DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *projection, const real *weight, bool first) {
+  const int count = k.column ? b.width : b.height, items = k.column ? b.height : b.width;
+  const int along = k.column ? g.tile_width : 1, across = k.column ? 1 : g.tile_width;
+  const long long parameter = (long long)k.index * g.channels + b.own;
+  const real bias = g.bias[parameter] * (1 / unit);
+  real skip = 0;
+  if (SUMS && first) {
+    for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+  }
+  real a[STATE], kept[keeps_weights ? RANK : 1];
+#pragma unroll
+  for (int n = 0; n < STATE; n++) a[n] = g.a[parameter * STATE + n];
+  if constexpr (keeps_weights) {
+#pragma unroll
+    for (int r = 0; r < RANK; r++) kept[r] = weight[r * lanes + b.lane];
+  }
+  real *const scratch = scratch_of(g, b.task, k) + b.lane;
+  for (int s = b.warp; s < count; s += b.warps) {
+    const long long number = k.column ? (long long)(b.column + s) * g.down + b.tile_row
+                                      : (long long)(b.row + s) * g.across + b.tile_column;
+    real *const total = scratch + number * (1 + STATE) * lanes;
+    real state[STATE], sum = 0;
+#pragma unroll
+    for (int n = 0; n < STATE; n++) state[n] = SUMS ? total[(1 + n) * lanes] : 0;
+    const int pixel = s * across + (k.reverse ? (items - 1) * along : 0), next = k.reverse ? -along : along;
+    const real *row = projection + pixel * row_size, *x = b.x + pixel * pitch + b.lane;
+    real *y = b.y + pixel * pitch + b.lane;
+#pragma unroll 2
+    for (int i = 0; i < items; i++) {
+      real z = bias;
+#pragma unroll
+      for (int r = 0; r < RANK; r += 4) {
+        const Quad dt = *(const Quad *)(row + r);
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          if (r + j < RANK) z += dt.v[j] * (keeps_weights ? kept[keeps_weights ? r + j : 0] : weight[(r + j) * lanes + b.lane]);
+        }
+      }
+      const real step = softplus(z), input = step * *x;
+      real out = 0;
+#pragma unroll
+      for (int n = 0; n < STATE; n++) {
+        state[n] = power(a[n] * step) * state[n] + row[RANK + n] * input;
+        if (SUMS) out += row[RANK + STATE + n] * state[n];
+      }
+      if (SUMS) {
+        *y = out + (first ? skip * *x : *y);
+        y += next * pitch;
+      } else {
+        sum += step;
+      }
+      x += next * pitch;
+      row += next * row_size;
+    }
+    if (!SUMS) {
+      total[0] = sum;
+#pragma unroll
+      for (int n = 0; n < STATE; n++) total[(1 + n) * lanes] = state[n];
+    }
+  }
+}
+
+template <bool SUMS>
+DEVICE void run_tile(const Arguments &g) {
+  const Block b(g);
+  const int size = g.tile_height * g.tile_width * row_size;
+  for_elements(g, b, g.x_strides, [&](int at, long long from) { b.x[at] = to_real(__ldg(g.x + from)); });
+#pragma unroll 1
+  for (int turn = 0; turn < 4; turn++) {
+    // A direction and its reverse follow each other: their warps have the same segments.
+    const Direction k((turn & 1) * 2 + (turn >> 1));
+    const int place = g.together == 4 ? k.index : 0;
+    if (turn == 0 && g.together == 4) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) load_direction(g, b, i, b.projection + i * size, b.weight + i * RANK * lanes);
+    } else if (g.together == 1) {
+      if (turn > 0) __syncthreads();
+      load_direction(g, b, k.index, b.projection, b.weight);
+    }
+    if (turn == 0 || turn == 2 || g.together == 1) __syncthreads();
+    walk<SUMS>(g, b, k, b.projection + place * size, b.weight + place * RANK * lanes, turn == 0);
+  }
+}
+
+KERNEL __launch_bounds__(512, blocks) ss2d_totals(Arguments g) { run_tile<false>(g); }
+
+// A block is one state of a direction and task; its warps share the segments.
+KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
+  real *const pieces = shared_memory();  // [warps][2][32]
+  const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
+  const int columns = (g.channels + lanes - 1) / lanes, n = (int)(blockIdx.x % STATE);
+  const Direction k((int)(blockIdx.x / STATE % 4));
+  const long long task = blockIdx.x / STATE / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
+  const int channel = min((int)((g.first_task + task) % columns) * lanes + lane, g.channels - 1);
+  const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
+  real *const totals = scratch_of(g, task, k) + lane;
+  const long long begin = min(warp * each, count), end = min(begin + each, count);
+  const auto total = [&](long long i) { return totals + (k.reverse ? count - 1 - i : i) * (1 + STATE) * lanes; };
+  real sum = 0, state = 0;
+#pragma unroll 4
+  for (long long i = begin; i < end; i++) {
+    const real steps = total(i)[0];
+    state = power(a * steps) * state + total(i)[(1 + n) * lanes];
+    sum += steps;
+  }
+  pieces[2 * warp * lanes + lane] = sum;
+  pieces[(2 * warp + 1) * lanes + lane] = state;
+  __syncthreads();
+  state = 0;
+  for (int i = 0; i < warp; i++) {
+    state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
+  }
+#pragma unroll 4
+  for (long long i = begin; i < end; i++) {
+    real &own = total(i)[(1 + n) * lanes];
+    const real left = own;
+    own = state;
+    state = power(a * total(i)[0]) * state + left;
+  }
+}
+
+KERNEL __launch_bounds__(512, blocks) ss2d_sums(Arguments g) {
+  run_tile<true>(g);
+  __syncthreads();
+  const Block b(g);
+#if OUTPUT
+  element *const y = (element *)g.y;
+  for_elements(g, b, g.y_strides, [&](int at, long long to) { y[to] = to_element(b.y[at]); });
+#else
+  real *const y = (real *)g.y;
+  for_elements(g, b, g.y_strides, [&](int at, long long to) { y[to] = b.y[at]; });
+#endif
+}
