@@ -273,15 +273,21 @@ struct Turn {
   const unsigned *rows;  // the direction's rows of the image
   unsigned words[keeps_words ? ITEMS : 1][steps];
   unsigned gates[keeps_words ? 1 : ITEMS];
-  unsigned step_pairs[ITEMS];  // log2-softplus of both channels
-  float a[2];
+  unsigned step_pairs[ITEMS];   // log2-softplus of both channels
+  unsigned state_pairs[ITEMS];  // what is left of the state before, if the line starts with 0
+  float a[2], line_steps[2];
 
   DEVICE Turn(const Arguments &g, const Plane &p, const Lane &n, int image, int turn)
       : g(g), p(p), n(n), k(turn), line(p, k, n.warp, n.line),
         rows((const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2)) {}
 
   DEVICE Walk walk(int pitch) const { return Walk(k, line.outer, line.place, pitch, line.inner); }
+  // A line outside the plane walks along its first positions, where WRAP 0 promises that a line fits.
+#if WRAP
   DEVICE int inside(int j, int at) const { return line.has(j) ? at : 0; }
+#else
+  DEVICE int inside(int, int at) const { return at; }
+#endif
   DEVICE unsigned share_gate(unsigned word) const {
     return __shfl_sync(~0u, word, (n.number & ~3) | gate_lane());
   }
@@ -297,6 +303,7 @@ struct Turn {
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       bias[i] = parameters.bias[k.index()][2 * n.q + i] * log2_e;
+      if (!WRAP && !line.has(0)) bias[i] = -1e30f;  // steps of 0
       a[i] = parameters.a[k.index()][2 * n.q + i];
     }
 #pragma unroll
@@ -315,6 +322,7 @@ struct Turn {
       for (int j = 0; j < ITEMS; j++) fetch(words[j], j, source.next());
     }
     LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
+    line_steps[0] = line_steps[1] = 0.f;
 #pragma unroll
     for (int m = 0; m < pairs; m++) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
@@ -337,21 +345,27 @@ struct Turn {
       for (int j = j0; j <= j1; j++) {
         const int at = inside(j, inner.next()) * 4 + n.q;
         const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j));
-        const float b = bc.x * ln_2;
         float s[2] = {softplus(z[2 * (j - j0)]), softplus(z[2 * (j - j0) + 1])};
-        if (!line.has(j)) s[0] = s[1] = 0.f;
-        const float c = line.has(j) ? bc.y : 0.f;
+        if (WRAP && !line.has(j)) s[0] = s[1] = 0.f;
+        const float c = WRAP && !line.has(j) ? 0.f : bc.y;
         step_pairs[j] = pack(s[0], s[1]);
         const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y};
+        float left[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
           const float decay = fast_exp2(a[i] * s[i]);
-          all.state[i] = fmaf(decay, all.state[i], s[i] * (b * us[i]));
+          left[i] = decay * all.state[i];
+          all.state[i] = fmaf(s[i], bc.x * us[i], left[i]);
           all.kept[i] *= decay;
           all.gradient[i] = fmaf(all.kept[i], c * vs[i], all.gradient[i]);
         }
+        state_pairs[j] = pack(left[0], left[1]);
+        const float2 rounded = unpack(step_pairs[j]);
+        line_steps[0] += rounded.x;
+        line_steps[1] += rounded.y;
       }
     }
+    if (!WRAP && !line.has(0)) all.gradient[0] = all.gradient[1] = 0.f;
     return all;
   }
 
@@ -359,18 +373,9 @@ struct Turn {
   DEVICE void differentiate(
       const Parameters &parameters, const unsigned *x, const unsigned *dy, float2 *dx, Ends ends, int turn, bool first,
       float4 *sums, Sums &totals, element_pair *out, long long pixel) {
-    Walk inner = walk(g.pitch);
-    unsigned kept_states[ITEMS];
+    Walk inner = walk(g.pitch), outer = walk(p.width);
 #pragma unroll
-    for (int j = 0; j < ITEMS; j++) {
-      const float2 u = unpack(x[inside(j, inner.next()) * 4 + n.q]), s = unpack(step_pairs[j]);
-      const float b = unpack(gate(j)).x * ln_2;
-      const float q0 = fast_exp2(a[0] * s.x) * ends.state[0], q1 = fast_exp2(a[1] * s.y) * ends.state[1];
-      kept_states[j] = pack(q0, q1);
-      ends.state[0] = fmaf(s.x, b * u.x, q0);
-      ends.state[1] = fmaf(s.y, b * u.y, q1);
-    }
-
+    for (int j = 0; j < ITEMS; j++) inner.next(), outer.next();
     unsigned weights[steps];  // column c of product s is element 2 word_of(c / 2, s) + c % 2 of the row
 #pragma unroll
     for (int s = 0; s < steps; s++) {
@@ -388,9 +393,6 @@ struct Turn {
         skip[1] += parameters.d[i][2 * n.q + 1];
       }
     }
-    Walk outer = walk(p.width);
-#pragma unroll
-    for (int j = 0; j < ITEMS; j++) outer.next();
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
@@ -413,26 +415,28 @@ struct Turn {
           fetch(pair[j - j0], j, from);
         }
         const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j)), s = unpack(step_pairs[j]);
-        const float2 q = unpack(kept_states[j]);
-        const float b = bc.x * ln_2, c = line.has(j) ? bc.y : 0.f;
-        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {s.x, s.y}, qs[2] = {q.x, q.y};
+        const float2 q = unpack(state_pairs[j]);
+        const float b = bc.x, c = WRAP && !line.has(j) ? 0.f : bc.y;
+        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {s.x, s.y}, locals[2] = {q.x, q.y};
         float raw[2], input[2], output[2], gain[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-          const float bu = b * us[i], h = fmaf(ss[i], bu, qs[i]);
+          const float left = fmaf(fast_exp2(a[i] * line_steps[i]), ends.state[i], locals[i]);
+          line_steps[i] -= ss[i];
+          const float bu = b * us[i], h = fmaf(ss[i], bu, left);
           const float gradient = fmaf(c, vs[i], ends.gradient[i]);
           ends.gradient[i] = fast_exp2(a[i] * ss[i]) * gradient;
           const float scaled = gradient * ss[i];
-          raw[i] = gradient * fmaf(a[i] * ln_2, qs[i], bu) * (1.f - fast_exp2(-ss[i]));
+          raw[i] = gradient * fmaf(a[i] * ln_2, left, bu) * (1.f - fast_exp2(-ss[i]));
           input[i] = scaled * us[i];
           output[i] = vs[i] * h;
           gain[i] = scaled * b;
-          a_sum[i] = fmaf(scaled, qs[i], a_sum[i]);
+          a_sum[i] = fmaf(scaled, left, a_sum[i]);
           if (steps % 2 == 0) bias_sum[i] += raw[i];
         }
         dz[j - j0] = pack(raw[0], raw[1]);
         db[j - j0] = pack(input[0], input[1]);
-        dc[j - j0] = line.has(j) ? pack(output[0], output[1]) : 0;
+        dc[j - j0] = pack(output[0], output[1]);
         if (!line.has(j)) continue;
         float2 sum = make_float2(gain[0], gain[1]);
         if (turn > 0) {
@@ -442,7 +446,7 @@ struct Turn {
         if (turn < 3) {
           dx[at] = sum;
         } else {
-          out[from * pixel] = pack(fmaf(skip[0], v.x, sum.x), fmaf(skip[1], v.y, sum.y));
+          out[from * pixel] = pack(fmaf(ln_2, sum.x, skip[0] * v.x), fmaf(ln_2, sum.y, skip[1] * v.y));
           d_sum[0] = fmaf(u.x, v.x, d_sum[0]);
           d_sum[1] = fmaf(u.y, v.y, d_sum[1]);
         }
@@ -525,7 +529,7 @@ DEVICE void add_parameters(
       }
       continue;
     }
-    sum *= row == 8 * steps + 1 ? ln_2 : log2_e;
+    if (row == 8 * steps + 1) sum *= ln_2 * ln_2;
     float *const target = to + (row < 8 * steps ? at * RANK + r : vector * (RANK + row - 8 * steps) + at);
     *target = first ? sum : *target + sum;
   }
@@ -550,13 +554,13 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
 
   SHARED_MEMORY(char, memory);
   const int plane = p.height * g.pitch * 16;
-  constexpr int fixed = (int)(sizeof(Parameters) + WARPS * (sizeof(Summary) + sizeof(Sums)));
+  constexpr int fixed = (int)(sizeof(Parameters) + 2 * WARPS * (sizeof(Summary) + sizeof(Sums)));
   char *const own = memory + ring * (4 * plane + fixed);
   float2 *const dx = (float2 *)own;
   unsigned *const x = (unsigned *)(own + 2 * plane), *const dy = (unsigned *)(own + 3 * plane);
   Parameters &parameters = *(Parameters *)(own + 4 * plane);
   Summary *const summaries = (Summary *)(&parameters + 1);
-  Sums *const sums = (Sums *)(summaries + WARPS);
+  Sums *const sums = (Sums *)(summaries + 2 * WARPS);
 
   const int columns = g.channels / 8;
   const int number = (int)blockIdx.x * RINGS + ring, split = number % g.splits, group = number / g.splits;
@@ -575,24 +579,29 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
       ring_barrier();
 #pragma unroll 1
       for (int turn = 0; turn < 4; turn++) {
+        // Of two copies each, so that one barrier a turn keeps readers and writers apart.
+        Summary *const own_summaries = summaries + turn % 2 * WARPS;
+        Sums *const own_sums = sums + turn % 2 * WARPS;
         if (active) {
           Turn own_turn(g, p, n, image, turn);
-          const Neighbours neighbours(own_turn.summarize(parameters, x, dy), n, summaries[n.warp]);
+          const Neighbours neighbours(own_turn.summarize(parameters, x, dy), n, own_summaries[n.warp]);
           ring_barrier();
-          const Ends ends = neighbours.ends(n, summaries);
+          if (turn > 0) {
+            add_parameters(
+                g, sums + (turn - 1) % 2 * WARPS, thread, Direction(turn - 1).index(), column * 8, at == 0, false, totals);
+          }
+          const Ends ends = neighbours.ends(n, own_summaries);
           float4 *const fragments = (float4 *)g.rows + ((long long)split * g.images + image) * row_fragments() +
                                     (turn * WARPS + n.warp) * (pairs * steps * 32);
           own_turn.differentiate(
-              parameters, x, dy, dx, ends, turn, i == 0, fragments, sums[n.warp],
+              parameters, x, dy, dx, ends, turn, i == 0, fragments, own_sums[n.warp],
               (element_pair *)(g.dx + image * g.dx_image + column * 8) + n.q, g.dx_pixel / 2);
         } else {
           ring_barrier();
         }
-        ring_barrier();
-        if (active) add_parameters(g, sums, thread, Direction(turn).index(), column * 8, at == 0, turn == 3, totals);
       }
-      // The next tile's parameters and sums take the place of these.
       ring_barrier();
+      if (active) add_parameters(g, sums + WARPS, thread, Direction(3).index(), column * 8, at == 0, true, totals);
     }
   }
 }
@@ -624,8 +633,7 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   for (int j = 0; j <= 2 * m + 1; j++) at[j & 1] = walk.next();
   const int word = word_of(q, s);
   element_pair *const rows = (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
-  const float low = word < RANK / 2 ? log2_e : word == gate_word ? ln_2 : 0.f;
-  const float high = word < RANK / 2 ? log2_e : word == gate_word ? 1.f : 0.f;
-  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sum.x * low, sum.y * high);
-  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sum.z * low, sum.w * high);
+  const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
+  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sum.x * scale, sum.y * scale);
+  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sum.z * scale, sum.w * scale);
 }
