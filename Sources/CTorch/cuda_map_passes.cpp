@@ -18,7 +18,7 @@ at::Tensor sum_rows(const at::Tensor &on, const at::Tensor &partial, int32_t vec
   const void *source = address(partial);
   void *target = address(sums);
   launch(
-      on, kernel(on, "map", "sum_rows", macros), {uint32_t(shares(count, 32))}, {32, 16}, 0, source, target, rows, count);
+      on, kernel(on, "map", "sum_rows", macros), {uint32_t(shares(count, 8))}, {8, 64}, 0, source, target, rows, count);
   return sums;
 }
 
@@ -34,7 +34,9 @@ struct Norm {
 
   Norm(const at::Tensor &x, const at::Tensor &y, const at::Tensor &weight, const at::Tensor &statistics)
       : x(x), output(y.scalar_type()),
-        vector(vector_of(x.size(1), int64_t(x.element_size()), addresses(x, y), 16)),
+        vector(std::min(
+            vector_of(x.size(1), x.element_size(), addresses(x), 16),
+            vector_of(x.size(1), y.element_size(), addresses(y), 16 * y.element_size() / x.element_size()))),
         plan(plan_channels(x.size(1), vector)) {
     p.x = address(x), p.y = address(y), p.weight = address(weight), p.statistics = address(statistics);
     p.positions = positions_of(x), p.channels = int32_t(x.size(1));

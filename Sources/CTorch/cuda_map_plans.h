@@ -37,6 +37,11 @@ struct DepthwiseWeightParameters {
   int32_t height, width, rows, columns, channels, tiles, padding, down, across, strip_rows;
 };
 
+// Pairs of channels, but for doubles, of which a thread's registers hold no more.
+inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
+}
+
 // Threads along the channels of a block: all where they are few, else a share of them that leaves the fewest idle.
 inline int32_t threads_across(int64_t groups) {
   if (groups <= 64) return int32_t(groups);
@@ -87,6 +92,46 @@ inline Plan plan_strips(
   lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 1024);
   plan.blocks = shares(p.strips, plan.deep) * p.tiles;
   plan.shared_bytes = staged_bytes(plan, window, vector, real_bytes);
+  return plan;
+}
+
+// depthwise_tiles takes half types at stride 1: TILES tiles side by side in a block and GROUPS groups of 8 channels.
+struct Tiles {
+  static constexpr int32_t depth = 1;  // DEPTH
+  int32_t tiles = 1, groups = 1;
+};
+
+inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+}
+
+inline Tiles tiles_of(int64_t window, int64_t columns, int64_t channels) {
+  const int64_t all = shares(columns, 17 - window), groups = channels / 8;
+  Tiles tiles;
+  tiles.tiles = int32_t(shares(all, shares(all, 6)));
+  tiles.groups = tiles.tiles > 3 ? 2 : tiles.tiles > 1 || groups % 8 ? 4 : 8;
+  while (tiles.groups > groups) tiles.groups /= 2;
+  return tiles;
+}
+
+inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, const Tiles &t, int64_t multiprocessors) {
+  const int64_t across = t.tiles * (17 - window), ring = 8 * (Tiles::depth + 2);
+  const int64_t pitch = (across + window - 1 + 3) / 8 * 8 + 4;
+  p.tiles = int32_t(shares(p.channels / 8, t.groups));
+  p.across = int32_t(shares(p.columns, across));
+  // Two blocks a multiprocessor; strips of a height that leaves few of them idle at the end.
+  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles), steps = shares(p.rows, 8);
+  int64_t best = 0;
+  for (int64_t down = 1; down <= steps; ++down) {
+    const int64_t rows = shares(steps, down) * 8, strips = batch * p.across * shares(p.rows, rows);
+    const int64_t cost = shares(strips, workers) * (rows + window + 7);
+    if (down > 1 && cost >= best) continue;
+    best = cost, p.strip_rows = int32_t(rows), p.down = int32_t(shares(p.rows, rows)), p.strips = strips;
+  }
+  Plan plan;
+  plan.blocks = std::min(p.strips, workers) * p.tiles;
+  plan.across = t.tiles * t.groups * 32;
+  plan.shared_bytes = t.groups * (16 * (ring * pitch + 8 * across + 2 * window * 20) + 32);
   return plan;
 }
 
@@ -169,14 +214,14 @@ inline int64_t sums_bytes(const Plan &plan, int32_t vector, int64_t real_bytes) 
   return 2 * plan.across * plan.deep * vector * real_bytes;
 }
 
-// Blocks that share a map's moments, at least a few groups of numbers for each thread.
+// Blocks that share a map's moments, a few groups of numbers at least for each thread; a warp takes their records together.
 inline int64_t moment_shares(int64_t batch, int64_t size, int32_t vector, int64_t multiprocessors) {
-  return std::min({shares(multiprocessors * 8, batch), shares(size, vector * 1024), int64_t(64)});
+  return std::min({shares(multiprocessors * 4, batch), shares(size, vector * 1024), int64_t(32)});
 }
 
 // Blocks that share a map's pixels in the other kernels of the group norm.
 inline int64_t norm_blocks(const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors) {
-  return std::min(shares(shares(multiprocessors * 8, batch), plan.groups), shares(positions, plan.deep));
+  return std::min(shares(shares(multiprocessors * 4, batch), plan.groups), shares(positions, plan.deep));
 }
 
 inline Plan plan_join(JoinParameters &p, int32_t vector, int64_t element_bytes, int64_t multiprocessors) {

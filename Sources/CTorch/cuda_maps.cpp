@@ -55,8 +55,7 @@ struct Convolution {
     // At stride 1 the gradient is a convolution too, by the window turned round.
     p.padding = int32_t(spreads && dense ? window - 1 - padding : padding);
     p.flipped = spreads && dense, p.adds_input = adds_input;
-    const int64_t bytes = int64_t(x.element_size());
-    const int32_t vector = vector_of(x.size(1), bytes, addresses(from, to, dy), 2 * bytes);
+    const int32_t vector = depthwise_vector(x.size(1), int64_t(x.element_size()), addresses(from, to, dy));
     const int32_t across = dense ? depthwise_columns(window, p.columns) : 0;
     const int64_t multiprocessors = facts(x).multiprocessors;
     const Plan plan = dense ? plan_strips(p, x.size(0), window, vector, across, real_bytes(x), multiprocessors)
@@ -76,8 +75,7 @@ struct Convolution {
     p.height = int32_t(x.size(2)), p.width = int32_t(x.size(3)), p.rows = int32_t(rows), p.columns = int32_t(columns);
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const bool strips = stride == 1 && window <= 7;
-    const int64_t bytes = int64_t(x.element_size());
-    const int32_t vector = vector_of(channels, bytes, addresses(x, dz), 2 * bytes);
+    const int32_t vector = depthwise_vector(channels, int64_t(x.element_size()), addresses(x, dz));
     const int32_t across = strips ? depthwise_columns(window, columns) : 0, held = weight_rows(window);
     const Plan plan =
         plan_weight(p, x.size(0), window, vector, across, held, real_bytes(x), facts(x).multiprocessors);
@@ -95,7 +93,7 @@ struct Convolution {
     const void *source = p.partial;
     void *target = address(gradients);
     launch(
-        x, kernel(x, "depthwise_weight", "depthwise_weight_sum", set), {uint32_t(shares(count, 32))}, {32, 16}, 0, source,
+        x, kernel(x, "depthwise_weight", "depthwise_weight_sum", set), {uint32_t(shares(count, 8))}, {8, 64}, 0, source,
         target, blocks, p.channels);
     return gradients;
   }

@@ -15,12 +15,14 @@ namespace {
 
 struct Rows {
   void *data;
-  int64_t batch, channel, position, layout;
+  int64_t batch;
+  int32_t channel, position, layout;
 };
 
 struct Coefficients {
   void *data;
-  int64_t batch, group, state, position;
+  int64_t batch, group;
+  int32_t state, position;
 };
 
 struct Scan {
@@ -38,19 +40,32 @@ struct Gradients {
 
 void *data(const at::Tensor &tensor) { return tensor.defined() ? tensor.data_ptr() : nullptr; }
 
+// The enumeration Layout: 0 if positions follow one another and channels start at multiples of 16 bytes, 1 if they only
+// follow one another, 2 else.
+int32_t layout(const at::Tensor &tensor) {
+  if (tensor.stride(2) != 1) return 2;
+  const auto aligned = [&](int64_t count) { return count * tensor.element_size() % 16 == 0; };
+  const bool starts = reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0;
+  return starts && aligned(tensor.stride(0)) && aligned(tensor.stride(1)) ? 0 : 1;
+}
+
 Rows rows(const at::Tensor &tensor) {
   if (!tensor.defined()) return {};
-  const int64_t bytes = tensor.element_size();
-  const auto aligned = [&](int64_t stride) { return stride * bytes % 16 == 0; };
-  const bool fast = reinterpret_cast<uintptr_t>(tensor.data_ptr()) % 16 == 0 && aligned(tensor.stride(0)) &&
-                    aligned(tensor.stride(1));
   return {
-      tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2),
-      tensor.stride(2) != 1 ? 2 : fast ? 0 : 1};
+      tensor.data_ptr(), tensor.stride(0), static_cast<int32_t>(tensor.stride(1)),
+      static_cast<int32_t>(tensor.stride(2)), layout(tensor)};
 }
 
 Coefficients coefficients(const at::Tensor &tensor) {
-  return {tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
+  return {
+      tensor.data_ptr(), tensor.stride(0), tensor.stride(1), static_cast<int32_t>(tensor.stride(2)),
+      static_cast<int32_t>(tensor.stride(3))};
+}
+
+// The kernels hold the last two strides in 32 bits.
+at::Tensor with_short_strides(const at::Tensor &tensor) {
+  const int64_t last = tensor.dim() - 1;
+  return std::max(tensor.stride(last), tensor.stride(last - 1)) > INT32_MAX ? tensor.contiguous() : tensor;
 }
 
 uint32_t blocks(int64_t count, int64_t each) { return static_cast<uint32_t>((count + each - 1) / each); }
@@ -67,12 +82,13 @@ struct Call {
   int64_t batch, channels, groups, states, length;
   int64_t slice;  // states in registers
   int64_t tile, block_warps, block_count;
-  int64_t warps, splits, span;
-  bool softplus, is_backward;
+  int64_t buffers, warps, splits, span;
+  bool softplus, is_backward, whole = false;
 
   Call(const std::vector<at::Tensor> &inputs, bool softplus, bool is_backward)
-      : u(inputs[0]), softplus(softplus), is_backward(is_backward) {
-    TORCH_CHECK(u.dim() == 3, "selective scan: expected u of [B, D, L], got ", u.sizes());
+      : softplus(softplus), is_backward(is_backward) {
+    TORCH_CHECK(inputs[0].dim() == 3, "selective scan: expected u of [B, D, L], got ", inputs[0].sizes());
+    u = with_short_strides(inputs[0]);
     TORCH_CHECK(inputs[3].dim() == 4, "selective scan: expected B of [B, G, N, L], got ", inputs[3].sizes());
     batch = u.size(0), channels = u.size(1), length = u.size(2);
     groups = inputs[3].size(1), states = inputs[3].size(2);
@@ -86,7 +102,7 @@ struct Call {
       TORCH_CHECK(
           tensor.sizes() == shape && tensor.device() == u.device(), "selective scan: expected ", name, " of ", shape,
           " on ", u.device(), ", got ", tensor.sizes(), " on ", tensor.device());
-      return parameter ? tensor.to(real).contiguous() : tensor.to(type);
+      return parameter ? tensor.to(real).contiguous() : with_short_strides(tensor.to(type));
     };
     delta = operand("delta", inputs[1], u.sizes(), false);
     a = operand("A", inputs[2], {channels, states}, true);
@@ -98,12 +114,18 @@ struct Call {
     divide();
   }
 
+  // What else the kernels read or write of [B, D, L].
+  void expect(const std::vector<at::Tensor> &others) {
+    const auto fits = [](const at::Tensor &tensor) { return !tensor.defined() || layout(tensor) == 0; };
+    whole = length % tile == 0 && fits(u) && fits(delta) && fits(z) && std::all_of(others.begin(), others.end(), fits);
+  }
+
   bool is_empty() const { return batch == 0 || channels == 0 || length == 0; }
 
   void divide() {
     slice = std::min<int64_t>(states, 16);
     while (states % slice != 0) slice--;
-    tile = 16, block_warps = 4;
+    tile = 16, block_warps = 4, buffers = 1;
     const bool is_double = u.scalar_type() == at::kDouble;
     block_count = is_double ? 1 : is_backward ? 3 : slice > 8 ? 5 : 6;
     warps = (channels / groups + 31) / 32;
@@ -129,7 +151,9 @@ struct Call {
     const int64_t pitch = slice % 4 == 0 && slice >= 8 ? slice + 4 : slice;
     const int64_t pairs = 2 * (states / slice) * ((tile * pitch + 3) / 4 * 4);
     const int64_t kept = is_backward ? 3 * states : states > slice ? states : 0;
-    const int64_t warp = (z.defined() ? 3 : 2) * tiles(bytes) + tiles(real_bytes()) + (pairs + 32 * kept) * real_bytes();
+    const int64_t read = (z.defined() ? 3 : 2) * tiles(bytes), written = tiles(real_bytes());
+    const int64_t warp = buffers * (is_backward ? read + written : read) + (is_backward ? 0 : written) +
+                         (pairs + 32 * kept) * real_bytes();
     return warp * block_warps;
   }
 
@@ -137,7 +161,7 @@ struct Call {
     cuda::Macros macros;
     macros.set("ELEMENT", cuda::element(u.scalar_type())).set("STATES", slice).set("SLICES", states / slice);
     macros.set("TILE", tile).set("SOFTPLUS", softplus).set("GATE", z.defined());
-    return macros.set("WARPS", block_warps).set("BLOCKS", block_count);
+    return macros.set("WARPS", block_warps).set("BLOCKS", block_count).set("BUFFERS", buffers).set("WHOLE", whole);
   }
 
   Scan scan() const {
@@ -169,7 +193,7 @@ struct Call {
         static_cast<int32_t>(channels), static_cast<int32_t>(splits), static_cast<int32_t>(backwards));
   }
 
-  // The states before each part, [splits, B, D, N], and the sums of the parts' steps; undefined where there is one part.
+  // The states before each part, [splits, B, D, N], and the sums of the parts' steps; undefined if there is one part.
   std::vector<at::Tensor> entries() const {
     if (splits == 1) return {at::Tensor(), at::Tensor()};
     const at::Tensor entries = numbers({splits, batch, channels, states}), sums = numbers({splits, batch, channels});
@@ -182,13 +206,14 @@ struct Call {
 }  // namespace
 
 std::vector<at::Tensor> cuda::selective_scan_forward(const std::vector<at::Tensor> &inputs, bool softplus) {
-  const Call call(inputs, softplus, false);
+  Call call(inputs, softplus, false);
   const auto options = call.u.options().dtype(arithmetic(call.u));
   // Where the steps have channels that follow one another, so does what comes after the scan.
   const bool channels_last = call.delta.stride(1) == 1 && call.delta.stride(2) != 1;
   const at::Tensor y = channels_last ? at::empty({call.batch, call.length, call.channels}, options).transpose(1, 2)
                                      : at::empty({call.batch, call.channels, call.length}, options);
   if (call.is_empty()) return {y, at::zeros({call.batch, call.channels, call.states}, options)};
+  call.expect({y});
   const at::Tensor last = call.numbers({call.batch, call.channels, call.states}), entries = call.entries()[0];
   call.walk("selective_scan", "selective_scan_forward", rows(y), data(entries), data(last));
   return {y, last};
@@ -196,20 +221,22 @@ std::vector<at::Tensor> cuda::selective_scan_forward(const std::vector<at::Tenso
 
 std::vector<at::Tensor> cuda::selective_scan_backward(
     const at::Tensor &dy_, const std::vector<at::Tensor> &inputs, bool softplus) {
-  const Call call(inputs, softplus, true);
+  Call call(inputs, softplus, true);
   TORCH_CHECK(
-      dy_.sizes() == call.u.sizes() && dy_.device() == call.u.device(), "selective scan: expected the gradient of y of ",
-      call.u.sizes(), " on ", call.u.device(), ", got ", dy_.sizes(), " on ", dy_.device());
+      dy_.sizes() == call.u.sizes() && dy_.device() == call.u.device(),
+      "selective scan: expected the gradient of y of ", call.u.sizes(), " on ", call.u.device(), ", got ",
+      dy_.sizes(), " on ", dy_.device());
   std::vector<at::Tensor> out;
   if (call.is_empty()) {
     for (const at::Tensor &input : inputs) out.push_back(input.defined() ? at::zeros_like(input) : at::Tensor());
     return out;
   }
-  const at::Tensor dy = dy_.to(arithmetic(call.u));
+  const at::Tensor dy = with_short_strides(dy_.to(arithmetic(call.u)));
   const at::Tensor du = at::empty_like(call.u), ddelta = at::empty_like(call.delta);
   const at::Tensor db = at::empty_like(call.b), dc = at::empty_like(call.c);
   const at::Tensor dz = call.z.defined() ? at::empty_like(call.z) : at::Tensor();
 
+  call.expect({dy, du, ddelta, dz});
   const std::vector<at::Tensor> summary = call.entries();
   at::Tensor returns;
   if (call.splits > 1) {

@@ -185,15 +185,22 @@ struct Convolution {
     p.height = int32_t(spreading ? rows : height), p.width = int32_t(spreading ? columns : width);
     p.rows = int32_t(spreading ? height : rows), p.columns = int32_t(spreading ? width : columns);
     p.padding = int32_t(spreading && stride == 1 ? kernel - 1 - padding : padding);
-    const int32_t vector = vector_of(channels, bytes_of[element], 0, 2 * bytes_of[element]);
+    p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
+    p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
+    if (has_tiles(kernel, stride, channels, bytes_of[element], 0)) {
+      const Tiles tiles = tiles_of(kernel, p.columns, channels);
+      const Runner *found = find_case({4, element, 8, int(kernel), tiles.tiles, tiles.groups, activation, dy ? 1 : 0, 0});
+      if (!found) return false;
+      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, tiles, multiprocessors), &p);
+      return true;
+    }
+    const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
     const int32_t across = stride == 1 ? depthwise_columns(kernel, p.columns) : 0;
     const Plan plan = stride == 1 ? plan_strips(p, batch, kernel, vector, across, real_bytes, multiprocessors)
                                   : plan_pixels(p, batch, kernel, vector, real_bytes, multiprocessors);
     const Runner *found = find_case(
         {0, element, vector, int(kernel), across, stride == 1 ? 0 : int(stride), activation, dy ? 1 : 0, 0});
     if (!found) return false;
-    p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
-    p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     launch(*found, stride == 1 ? "depthwise_strips" : spreading ? "depthwise_spread" : "depthwise_pixels", plan, &p);
     return true;
   }
@@ -205,7 +212,7 @@ struct Convolution {
     p.height = int32_t(height), p.width = int32_t(width), p.rows = int32_t(rows), p.columns = int32_t(columns);
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const bool strips = stride == 1 && kernel <= 7;
-    const int32_t vector = vector_of(channels, bytes_of[element], 0, 2 * bytes_of[element]);
+    const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
     const int32_t across = strips ? depthwise_columns(kernel, columns) : 0;
     const Plan plan =
         plan_weight(p, batch, kernel, vector, across, weight_rows(kernel), bytes_of[real], multiprocessors);
@@ -216,7 +223,7 @@ struct Convolution {
     p.x = x.bytes.data(), p.dz = dz.bytes.data(), p.partial = partial.bytes.data();
     launch(*found, "depthwise_weight", plan, &p);
     const RowSums sums{partial.bytes.data(), gradient.bytes.data(), blocks, channels};
-    launch(*found, "depthwise_weight_sum", {shares(count, 32), 1, 32, 16, 0}, &sums);
+    launch(*found, "depthwise_weight_sum", {shares(count, 8), 1, 8, 64, 0}, &sums);
     return true;
   }
 };
@@ -308,18 +315,18 @@ double check_map_norm(int element, int64_t batch, int64_t channels, int64_t posi
   p.x = x.bytes.data(), p.weight = weight.bytes.data(), p.bias = bias.bytes.data();
   p.statistics = statistics.bytes.data(), p.positions = positions, p.channels = int32_t(channels);
   p.epsilon = Real(epsilon), p.y = got.bytes.data();
-  p.shares = 3;
+  p.shares = int32_t(moment_shares(batch, size, vector, multiprocessors));
   Tensor moments(real, batch * p.shares * 3);
   p.partial = moments.bytes.data();
   launch(*found, "map_moments", {batch * p.shares, 1, 256, 1, 0}, &p);
   Plan plan = plan_channels(channels, vector);
-  p.blocks = int32_t(sharing_blocks(plan, positions, multiprocessors, 1));
+  p.blocks = int32_t(norm_blocks(plan, batch, positions, multiprocessors));
   plan.blocks = batch * p.blocks;
   launch(*found, "map_norm", plan, &p);
   if (which == 0) return error(got, y);
 
   p.y = dy.bytes.data(), p.dx = gradient.bytes.data();
-  p.shares = int32_t(sharing_blocks(plan, positions, multiprocessors, 1));
+  p.shares = p.blocks;
   Tensor sums(real, batch * p.shares * plan.groups * 2), by_channel(real, batch * p.shares * 2 * channels);
   p.partial = sums.bytes.data(), p.channel_sums = by_channel.bytes.data();
   plan.blocks = batch * p.shares;
@@ -335,7 +342,7 @@ double check_map_norm(int element, int64_t batch, int64_t channels, int64_t posi
   if (!adding) return -1;
   Tensor gradients(real, 2 * channels);
   const RowSums rows{by_channel.bytes.data(), gradients.bytes.data(), batch * p.shares, 2 * channels};
-  launch(*adding, "sum_rows", {shares(2 * channels, 32), 1, 32, 16, 0}, &rows);
+  launch(*adding, "sum_rows", {shares(2 * channels, 8), 1, 8, 64, 0}, &rows);
   return which == 2 ? error(gradients, dweight) : error(gradients, dbias, channels);
 }
 
@@ -384,7 +391,7 @@ extern "C" double emulate_scaled_sum(int element, int batch, int channels, int h
   launch(*found, "scaled_sum_backward", plan, &p);
   if (which == 1) return error(y, expected);
   const RowSums rows{partial.bytes.data(), gradients.bytes.data(), plan.blocks, 2 * channels};
-  launch(*found, "sum_rows", {shares(2 * channels, 32), 1, 32, 16, 0}, &rows);
+  launch(*found, "sum_rows", {shares(2 * channels, 8), 1, 8, 64, 0}, &rows);
   return error(gradients, sums[which - 2], (which - 2) * channels);
 }
 

@@ -1,6 +1,7 @@
 // Puts the text of a kernel file, compiled with the macros that are defined, into the list of cases of `maps.cpp`, and takes
 // the macros back. No include guard: it is included once for every configuration. PROGRAM is 0 for depthwise.cu, 1 for
-// depthwise_weight.cu, 2 for map_norm.cu, 3 for map.cu.
+// depthwise_weight.cu, 2 for map_norm.cu, 3 for map.cu,
+// 4 for depthwise_tiles.cu.
 
 #ifndef ACTIVATION
 #define ACTIVATION 0
@@ -14,6 +15,12 @@
 #ifndef WINDOW
 #define WINDOW 0
 #endif
+#ifdef TILES
+#define CASE_STRIDE GROUPS
+#define CASE_COLUMNS TILES
+#define DEPTH 1
+#define VECTOR 8
+#else
 #if defined(STRIDE) && WINDOW > 0
 #define CASE_STRIDE STRIDE
 #else
@@ -23,6 +30,7 @@
 #define CASE_COLUMNS COLUMNS
 #else
 #define CASE_COLUMNS 0
+#endif
 #endif
 
 #define CASE_NAME(counter) CASE_NAME_OF(counter)
@@ -36,8 +44,10 @@ namespace CASE_NAME(__COUNTER__) {
 #include "depthwise_weight.cu"
 #elif PROGRAM == 2
 #include "map_norm.cu"
-#else
+#elif PROGRAM == 3
 #include "map.cu"
+#else
+#include "depthwise_tiles.cu"
 #endif
 
 Runner runners() {
@@ -81,6 +91,9 @@ Runner runners() {
     sum_rows((const real *)s.partial, (real *)s.sums, s.rows, s.count);
   };
 #endif
+#if PROGRAM == 4
+  run["depthwise_tiles"] = [](const void *p) { depthwise_tiles(parameters<Depthwise, DepthwiseParameters>(p)); };
+#endif
   return run;
 }
 
@@ -96,6 +109,9 @@ const bool listed = list_case(
 #undef COLUMNS
 #undef STRIDE
 #undef ROWS
+#undef TILES
+#undef GROUPS
+#undef DEPTH
 #undef ACTIVATION
 #undef GRADIENT
 #undef OUTPUT
@@ -111,3 +127,9 @@ const bool listed = list_case(
 #undef LOG2_E
 #undef BATCH
 #undef MOST_MAPS
+#undef WIDE
+#undef ACROSS
+#undef PITCH
+#undef RING
+#undef WARPS
+#undef BAND

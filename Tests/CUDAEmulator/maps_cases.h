@@ -107,14 +107,14 @@
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #include "maps_case.h"
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #define ACTIVATION 3
@@ -122,7 +122,7 @@
 
 #define PROGRAM 0
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #define ACTIVATION 3
@@ -334,7 +334,7 @@
 
 #define PROGRAM 1
 #define ELEMENT 3
-#define VECTOR 2
+#define VECTOR 1
 #define WINDOW 7
 #define COLUMNS 4
 #include "maps_case.h"
@@ -506,4 +506,90 @@
 #define PROGRAM 3
 #define ELEMENT 3
 #define VECTOR 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 3
+#define TILES 1
+#define GROUPS 2
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 3
+#define TILES 1
+#define GROUPS 2
+#define ACTIVATION 2
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 3
+#define TILES 1
+#define GROUPS 2
+#define ACTIVATION 2
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 1
+#define WINDOW 5
+#define TILES 2
+#define GROUPS 4
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 1
+#define WINDOW 5
+#define TILES 2
+#define GROUPS 4
+#define ACTIVATION 4
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 1
+#define WINDOW 5
+#define TILES 2
+#define GROUPS 4
+#define ACTIVATION 4
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 7
+#define TILES 1
+#define GROUPS 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 7
+#define TILES 1
+#define GROUPS 1
+#define ACTIVATION 3
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 7
+#define TILES 1
+#define GROUPS 1
+#define ACTIVATION 3
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 1
+#define WINDOW 9
+#define TILES 3
+#define GROUPS 1
+#include "maps_case.h"
+
+#define PROGRAM 4
+#define ELEMENT 2
+#define WINDOW 2
+#define TILES 1
+#define GROUPS 1
 #include "maps_case.h"

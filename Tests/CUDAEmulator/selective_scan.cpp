@@ -26,8 +26,8 @@ double rounded(int element, double value) {
   return element == 0 ? (float)value : value;
 }
 
-// A tensor [outer, rows, columns] in one of two orders of the last two dimensions, NaN before it is written. The start is
-// aligned to 16 bytes.
+// A tensor [outer, rows, columns] in one of two orders of the last two dimensions, NaN before it is written. The start
+// is aligned to 16 bytes.
 template <class T>
 struct Stored {
   std::vector<T> elements;
@@ -58,6 +58,8 @@ bool with_softplus;
 #define WARPS 2
 #define BLOCKS 1
 #define TILE 16
+#define BUFFERS 2
+#define WHOLE 0
 
 #define GATE 0
 #include "selective_scan_types.inc"
@@ -99,9 +101,9 @@ Results expected(const Problem &p) {
 
 }  // namespace
 
-// The largest error of one result relative to the result's largest value. `element` as the macro; `options`: 1 softplus,
-// 2 D, 4 z, 8 delta bias, 16 channels last, 32 states last, 64 split positions; `which`: 0 y, 1 last state, 2 to 9 the
-// gradients of u, delta, a, b, c, d, z and the bias.
+// The largest error of one result relative to the result's largest value. `element` as the macro; `options`: 1
+// softplus, 2 D, 4 z, 8 delta bias, 16 channels last, 32 states last, 64 split positions; `which`: 0 y, 1 last state, 2
+// to 9 the gradients of u, delta, a, b, c, d, z and the bias.
 extern "C" double emulate_selective_scan(
     int element, int batch, int channels, int groups, int state, int length, int options, int which) {
   unsigned seed = 1;

@@ -22,80 +22,6 @@ struct Depthwise {
   int flipped, adds_input;
 };
 
-// ---- activations
-
-DEVICE float exp2_of(float x) { return fast_exp2(x); }
-DEVICE float sigmoid_of_log2(float x) { return fast_reciprocal(1.f + fast_exp2(-x)); }
-DEVICE double exp2_of(double x) { return exp2(x); }
-DEVICE double sigmoid_of_log2(double x) { return 1. / (1. + exp2(-x)); }
-
-// Phi(-a) for a >= 0, the normal distribution's tail: 2^(a p(a) - 1), p by minimax.
-DEVICE double normal_tail(double a) { return 0.5 * erfc(a * 0.70710678118654752440); }
-DEVICE float normal_tail(float a) {
-#if ELEMENT == 2
-  // Within 1.1e-4 of itself where a Phi(-a) is above 2^-15; falls on beyond.
-  float p = a * -0.0003164359f + 0.0058049709f;
-  p = p * a + -0.0482592423f;
-  p = p * a + -0.4638472194f;
-  p = p * a + -1.1495679219f;
-#elif ELEMENT == 1
-  // Within 7e-6 of itself where a Phi(-a) is above 2^-15.
-  a = a < 6.f ? a : 6.f;
-  float p = a * 3.183765393e-5f + -0.0007411177338f;
-  p = p * a + 0.007910853435f;
-  p = p * a + -0.05299567308f;
-  p = p * a + -0.4592018887f;
-  p = p * a + -1.151046914f;
-#else
-  // Weighted so that x Phi(x) is within 1.1e-7 of |x|.
-  a = a < 9.f ? a : 9.f;
-  float p = a * 1.664132440737376e-7f + -4.271333182259696e-6f;
-  p = p * a + 4.215049193589948e-5f;
-  p = p * a + -1.7712802218738943e-4f;
-  p = p * a + -1.842627680161968e-4f;
-  p = p * a + 7.1432520635426044e-3f;
-  p = p * a + -5.2557963877916336e-2f;
-  p = p * a + -4.5918723940849304e-1f;
-  p = p * a + -1.1511074304580688f;
-#endif
-  return fast_exp2(p * a - 1.f);
-}
-
-#define LOG2_E real(1.44269504088896340736)
-
-DEVICE real activated(real z) {
-#if ACTIVATION == 1
-  return z < 0 ? real(0) : z;
-#elif ACTIVATION == 2
-  const real size = z < 0 ? -z : z;
-  return (z < 0 ? real(0) : z) - size * normal_tail(size);
-#elif ACTIVATION == 3
-  return z * sigmoid_of_log2(LOG2_E * z * (z * z * real(0.0713548162726) + real(1.5957691216057308)));
-#elif ACTIVATION == 4
-  return z * sigmoid_of_log2(LOG2_E * z);
-#else
-  return z;
-#endif
-}
-
-DEVICE real activation_slope(real z) {
-#if ACTIVATION == 1
-  return z > 0 ? real(1) : real(0);
-#elif ACTIVATION == 2
-  const real tail = normal_tail(z < 0 ? -z : z);
-  const real density = real(0.39894228040143267794) * exp2_of(real(-0.5) * LOG2_E * z * z);
-  return (z < 0 ? tail : real(1) - tail) + z * density;
-#elif ACTIVATION == 3
-  const real s = sigmoid_of_log2(LOG2_E * z * (z * z * real(0.0713548162726) + real(1.5957691216057308)));
-  return s + z * s * (real(1) - s) * (z * z * real(0.2140644488178) + real(1.5957691216057308));
-#elif ACTIVATION == 4
-  const real s = sigmoid_of_log2(LOG2_E * z);
-  return s + z * s * (real(1) - s);
-#else
-  return real(1);
-#endif
-}
-
 // ---- what the kernels share
 
 // The weights of the block's channels as [TAPS][channels of the block], then their biases.
@@ -252,6 +178,7 @@ KERNEL __launch_bounds__(256) depthwise_pixels(const Depthwise d) {
   stage_weights(taps, d, tile * width, width);
   const int lane = threadIdx.x * VECTOR, channel = tile * width + lane;
   if (channel >= d.channels) return;
+  constexpr int rows_at_once = WINDOW <= 5 ? WINDOW : 1;
   const long long step = (long long)(gridDim.x / d.tiles) * blockDim.y;
   for (long long pixel = (long long)(blockIdx.x / d.tiles) * blockDim.y + threadIdx.y; pixel < d.strips; pixel += step) {
     const int left = (int)(pixel % d.columns) * STRIDE - d.padding;
@@ -265,7 +192,7 @@ KERNEL __launch_bounds__(256) depthwise_pixels(const Depthwise d) {
     real sum[VECTOR];
 #pragma unroll
     for (int v = 0; v < VECTOR; v++) sum[v] = taps[TAPS * width + lane + v];
-#pragma unroll(WINDOW <= 5 ? WINDOW : 1)
+#pragma unroll rows_at_once
     for (int ky = 0; ky < WINDOW; ky++) {
       Elements<VECTOR> line[WINDOW];
 #pragma unroll

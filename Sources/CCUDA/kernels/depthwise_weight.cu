@@ -53,6 +53,8 @@ KERNEL __launch_bounds__(256) depthwise_weight_strips(const DepthwiseWeight d) {
   SHARED_MEMORY(real, shared);
   const int first = blockIdx.x % d.tiles * blockDim.x * VECTOR, channel = first + threadIdx.x * VECTOR;
   const long long step_of_blocks = (long long)(gridDim.x / d.tiles) * blockDim.y;
+  // Unrolled by the window's rows, the rows of dz need no moves; windows of many rows would not fit the instruction cache.
+  constexpr int rows_at_once = WINDOW <= 5 ? WINDOW : 1;
   real sums[WINDOW][WINDOW][VECTOR] = {}, bias[1][VECTOR] = {};
   long long strip = (long long)(blockIdx.x / d.tiles) * blockDim.y + threadIdx.y;
   if (channel >= d.channels) strip = d.strips;
@@ -92,7 +94,7 @@ KERNEL __launch_bounds__(256) depthwise_weight_strips(const DepthwiseWeight d) {
     real dz[WINDOW][COLUMNS][VECTOR] = {};
     Elements<VECTOR> line[SPAN], meeting[COLUMNS];
     fetch(line, meeting, 0);
-#pragma unroll(WINDOW <= 5 ? WINDOW : 1)
+#pragma unroll rows_at_once
     for (int step = 0; step < rows + WINDOW - 1; step++) {
 #pragma unroll
       for (int ky = WINDOW - 1; ky > 0; ky--) {
@@ -176,21 +178,14 @@ KERNEL __launch_bounds__(256) depthwise_weight_pixels(const DepthwiseWeight d) {
 }
 #endif
 
-// The blocks' partial sums, added: weight [C, TAPS], then bias [C]. A block has 32 results, threadIdx.y shares of the sum.
+// The blocks' partial sums, added: weight [C, TAPS], then bias [C].
 KERNEL __launch_bounds__(512) depthwise_weight_sum(
     const real *__restrict__ partial, real *__restrict__ gradient, int blocks, int channels) {
-  __shared__ double shares[16][32];
-  const long long count = (long long)channels * RECORD, at = (long long)blockIdx.x * 32 + threadIdx.x;
-  double sum = 0;
-  if (at < count) {
-#pragma unroll 4
-    for (int block = threadIdx.y; block < blocks; block += blockDim.y) sum += (double)partial[block * count + at];
-  }
-  shares[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
+  __shared__ double shared[64][8];
+  const long long count = (long long)channels * RECORD, at = (long long)blockIdx.x * 8 + threadIdx.x;
+  const real sum = sum_column(shared, partial, blocks, count, at);
   if (threadIdx.y > 0 || at >= count) return;
-  for (unsigned y = 1; y < blockDim.y; y++) sum += shares[y][threadIdx.x];
   const long long channel = at / RECORD;
   const int tap = (int)(at % RECORD);
-  gradient[tap < TAPS ? channel * TAPS + tap : (long long)channels * TAPS + channel] = (real)sum;
+  gradient[tap < TAPS ? channel * TAPS + tap : (long long)channels * TAPS + channel] = sum;
 }

@@ -79,21 +79,13 @@ KERNEL __launch_bounds__(256) scaled_sum_backward(const ScaledSum s) {
   }
 }
 
-// The sums over the rows of [rows, count]. A block has 32 results, threadIdx.y shares of the sum.
+// The sums over the rows of [rows, count].
 KERNEL __launch_bounds__(512) sum_rows(
     const real *__restrict__ partial, real *__restrict__ sums, long long rows, long long count) {
-  __shared__ double shares[16][32];
-  const long long at = (long long)blockIdx.x * 32 + threadIdx.x;
-  double sum = 0;
-  if (at < count) {
-#pragma unroll 4
-    for (long long row = threadIdx.y; row < rows; row += blockDim.y) sum += (double)partial[row * count + at];
-  }
-  shares[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || at >= count) return;
-  for (unsigned y = 1; y < blockDim.y; y++) sum += shares[y][threadIdx.x];
-  sums[at] = (real)sum;
+  __shared__ double shared[64][8];
+  const long long at = (long long)blockIdx.x * 8 + threadIdx.x;
+  const real sum = sum_column(shared, partial, rows, count, at);
+  if (threadIdx.y == 0 && at < count) sums[at] = sum;
 }
 
 // ---- join

@@ -63,6 +63,12 @@ DEVICE Moments over_warp(Moments moments) {
   return moments;
 }
 
+DEVICE real sum_over_warp(real sum) {
+#pragma unroll
+  for (int by = 16; by > 0; by /= 2) sum += __shfl_down_sync(~0u, sum, by);
+  return sum;
+}
+
 #define BATCH 4  // groups of numbers whose moments are taken together, in registers
 
 // Moments of each block's share of a map.
@@ -74,17 +80,18 @@ KERNEL __launch_bounds__(256) map_moments(const MapNorm n) {
   const element *x = n.x + image * n.positions * n.channels;
   Moments moments = {0, 0, 0};
   long long group = groups * share / n.shares + threadIdx.x;
-  for (; group < end; group += BATCH * blockDim.x) {
-    Elements<VECTOR> loaded[BATCH];
-    real present = 0;
+  const auto fetch = [&](Elements<VECTOR>(&loaded)[BATCH], long long from) {
 #pragma unroll
     for (int i = 0; i < BATCH; i++) {
       loaded[i] = Elements<VECTOR>();
-      if (group + i * blockDim.x < end) {
-        loaded[i] = elements_at<VECTOR>(x + (group + i * blockDim.x) * VECTOR);
-        present += VECTOR;
-      }
+      if (from + i * 256 < end) loaded[i] = elements_at<VECTOR>(x + (from + i * 256) * VECTOR);
     }
+  };
+  Elements<VECTOR> loaded[BATCH];
+  fetch(loaded, group);
+  for (; group < end; group += BATCH * 256) {
+    const long long left = (end - group + 255) / 256;
+    const int present = left < BATCH ? (int)left : BATCH;
     real values[BATCH][VECTOR], sum = 0, squares = 0;
 #pragma unroll
     for (int i = 0; i < BATCH; i++) {
@@ -92,14 +99,15 @@ KERNEL __launch_bounds__(256) map_moments(const MapNorm n) {
 #pragma unroll
       for (int v = 0; v < VECTOR; v++) sum += values[i][v];
     }
-    const real mean = sum / present;
+    fetch(loaded, group + BATCH * 256);
+    const real count = (real)(present * VECTOR), mean = sum / count;
 #pragma unroll
     for (int i = 0; i < BATCH; i++) {
-      if (group + i * blockDim.x >= end) continue;
+      if (i >= present) continue;
 #pragma unroll
       for (int v = 0; v < VECTOR; v++) squares += (values[i][v] - mean) * (values[i][v] - mean);
     }
-    moments.add(present, mean, squares);
+    moments.add(count, mean, squares);
   }
   moments = over_warp(moments);
   const int warp = threadIdx.x / 32;
@@ -107,10 +115,11 @@ KERNEL __launch_bounds__(256) map_moments(const MapNorm n) {
     records[warp][0] = moments.count, records[warp][1] = moments.mean, records[warp][2] = moments.squares;
   }
   __syncthreads();
+  if (warp > 0) return;
+  moments = {0, 0, 0};
+  if (threadIdx.x < 8) moments = {records[threadIdx.x][0], records[threadIdx.x][1], records[threadIdx.x][2]};
+  moments = over_warp(moments);
   if (threadIdx.x > 0) return;
-  for (unsigned other = 1; other < blockDim.x / 32; other++) {
-    moments.add(records[other][0], records[other][1], records[other][2]);
-  }
   real *record = n.partial + (long long)blockIdx.x * 3;
   record[0] = moments.count, record[1] = moments.mean, record[2] = moments.squares;
 }
@@ -131,12 +140,13 @@ KERNEL __launch_bounds__(256) map_norm(const MapNorm n) {
   __shared__ real statistics[2];
   const Walk w = walk(n, n.blocks);
   const int thread = threadIdx.y * blockDim.x + threadIdx.x;
+  Moments moments = {0, 0, 0};
+  if (thread < n.shares) {
+    const real *record = n.partial + ((long long)w.image * n.shares + thread) * 3;
+    moments = {record[0], record[1], record[2]};
+  }
+  if (thread < 32) moments = over_warp(moments);
   if (thread == 0) {
-    Moments moments = {0, 0, 0};
-    for (int share = 0; share < n.shares; share++) {
-      const real *record = n.partial + ((long long)w.image * n.shares + share) * 3;
-      moments.add(record[0], record[1], record[2]);
-    }
     statistics[0] = moments.mean;
     statistics[1] = real(1) / sqrt(moments.squares / moments.count + n.epsilon);
     if (blockIdx.x % n.blocks == 0 && blockIdx.y == 0) {
@@ -209,12 +219,7 @@ KERNEL __launch_bounds__(256) map_norm_sums(const MapNorm n) {
     real sum = 0;
     if (thread < 32) {
       for (int i = thread; i < width; i += 32) sum += shared[k * width + i];
-      const unsigned lanes = threads < 32 ? (1u << threads) - 1 : ~0u;
-#pragma unroll
-      for (int by = 16; by > 0; by /= 2) {
-        const real other = __shfl_down_sync(lanes, sum, by);
-        if (thread + by < threads) sum += other;
-      }
+      sum = sum_over_warp(sum);
     }
     if (thread == 0) n.partial[((long long)blockIdx.x * gridDim.y + blockIdx.y) * 2 + k] = sum;
   }
@@ -224,14 +229,19 @@ KERNEL __launch_bounds__(256) map_norm_sums(const MapNorm n) {
 KERNEL __launch_bounds__(256) map_norm_backward(const MapNorm n) {
   __shared__ real means[2];
   const Walk w = walk(n, n.blocks);
-  if (threadIdx.y == 0 && threadIdx.x == 0) {
+  const int thread = threadIdx.y * blockDim.x + threadIdx.x;
+  if (thread < 32) {
     real sums[2] = {};
-    for (int share = 0; share < n.shares; share++) {
+    for (int share = thread; share < n.shares; share += 32) {
       const real *record = n.partial + ((long long)w.image * n.shares + share) * 2;
       sums[0] += record[0], sums[1] += record[1];
     }
     const real count = (real)n.positions * (real)n.channels;
-    means[0] = sums[0] / count, means[1] = sums[1] / count;
+#pragma unroll
+    for (int k = 0; k < 2; k++) {
+      const real sum = sum_over_warp(sums[k]);
+      if (thread == 0) means[k] = sum / count;
+    }
   }
   __syncthreads();
   if (w.channel >= n.channels) return;

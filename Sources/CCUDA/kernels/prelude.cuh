@@ -93,6 +93,12 @@ DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "mem
 template <int PENDING>
 DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 
+// The same number, but one that the compiler knows nothing about: what is made of it is computed anew, not kept in registers.
+DEVICE int unknown(int value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 // A barrier for `threads` threads of the block, whole warps; numbers 1 to 15 (0 is __syncthreads).
 DEVICE void named_barrier(int number, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
@@ -201,3 +207,98 @@ DEVICE void store(element *address, const real (&numbers)[COUNT]) {
   }
   *reinterpret_cast<Elements<COUNT> *>(address) = elements;
 }
+
+// The lower, or upper, halves of two registers side by side.
+DEVICE unsigned lower_halves(unsigned first, unsigned second) { return (first & 0xffffu) | second << 16; }
+DEVICE unsigned upper_halves(unsigned first, unsigned second) { return first >> 16 | (second & 0xffff0000u); }
+
+// The sum of a column of `partial` [rows, count] by a block of 8 columns and 64 shares of the rows; threadIdx.y 0 has it.
+DEVICE real sum_column(double (&shared)[64][8], const real *partial, long long rows, long long count, long long column) {
+  double sum = 0;
+  if (column < count) {
+#pragma unroll 8
+    for (long long row = threadIdx.y; row < rows; row += 64) sum += (double)partial[row * count + column];
+  }
+  shared[threadIdx.y][threadIdx.x] = sum;
+  for (unsigned half = 32; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) shared[threadIdx.y][threadIdx.x] += shared[threadIdx.y + half][threadIdx.x];
+  }
+  return (real)shared[threadIdx.y][threadIdx.x];
+}
+
+// ---- activations: ACTIVATION is the number of cmap.h
+
+#ifdef ACTIVATION
+DEVICE float exp2_of(float x) { return fast_exp2(x); }
+DEVICE float sigmoid_of_log2(float x) { return fast_reciprocal(1.f + fast_exp2(-x)); }
+DEVICE double exp2_of(double x) { return exp2(x); }
+DEVICE double sigmoid_of_log2(double x) { return 1. / (1. + exp2(-x)); }
+
+// Phi(-a) for a >= 0, the normal distribution's tail: 2^(a p(a) - 1), p by minimax.
+DEVICE double normal_tail(double a) { return 0.5 * erfc(a * 0.70710678118654752440); }
+DEVICE float normal_tail(float a) {
+#if ELEMENT == 2
+  // Within 1.1e-4 of itself where a Phi(-a) is above 2^-15; falls on beyond.
+  float p = a * -0.0003164359f + 0.0058049709f;
+  p = p * a + -0.0482592423f;
+  p = p * a + -0.4638472194f;
+  p = p * a + -1.1495679219f;
+#elif ELEMENT == 1
+  // Within 7e-6 of itself where a Phi(-a) is above 2^-15.
+  a = a < 6.f ? a : 6.f;
+  float p = a * 3.183765393e-5f + -0.0007411177338f;
+  p = p * a + 0.007910853435f;
+  p = p * a + -0.05299567308f;
+  p = p * a + -0.4592018887f;
+  p = p * a + -1.151046914f;
+#else
+  // Weighted so that x Phi(x) is within 1.1e-7 of |x|.
+  a = a < 9.f ? a : 9.f;
+  float p = a * 1.664132440737376e-7f + -4.271333182259696e-6f;
+  p = p * a + 4.215049193589948e-5f;
+  p = p * a + -1.7712802218738943e-4f;
+  p = p * a + -1.842627680161968e-4f;
+  p = p * a + 7.1432520635426044e-3f;
+  p = p * a + -5.2557963877916336e-2f;
+  p = p * a + -4.5918723940849304e-1f;
+  p = p * a + -1.1511074304580688f;
+#endif
+  return fast_exp2(p * a - 1.f);
+}
+
+#define LOG2_E real(1.44269504088896340736)
+
+DEVICE real activated(real z) {
+#if ACTIVATION == 1
+  return z < 0 ? real(0) : z;
+#elif ACTIVATION == 2
+  const real size = z < 0 ? -z : z;
+  return (z < 0 ? real(0) : z) - size * normal_tail(size);
+#elif ACTIVATION == 3
+  return z * sigmoid_of_log2(LOG2_E * z * (z * z * real(0.0713548162726) + real(1.5957691216057308)));
+#elif ACTIVATION == 4
+  return z * sigmoid_of_log2(LOG2_E * z);
+#else
+  return z;
+#endif
+}
+
+DEVICE real activation_slope(real z) {
+#if ACTIVATION == 1
+  return z > 0 ? real(1) : real(0);
+#elif ACTIVATION == 2
+  const real tail = normal_tail(z < 0 ? -z : z);
+  const real density = real(0.39894228040143267794) * exp2_of(real(-0.5) * LOG2_E * z * z);
+  return (z < 0 ? tail : real(1) - tail) + z * density;
+#elif ACTIVATION == 3
+  const real s = sigmoid_of_log2(LOG2_E * z * (z * z * real(0.0713548162726) + real(1.5957691216057308)));
+  return s + z * s * (real(1) - s) * (z * z * real(0.2140644488178) + real(1.5957691216057308));
+#elif ACTIVATION == 4
+  const real s = sigmoid_of_log2(LOG2_E * z);
+  return s + z * s * (real(1) - s);
+#else
+  return real(1);
+#endif
+}
+#endif

@@ -4,11 +4,16 @@
 
 #define STATE_COUNT (STATES * SLICES)
 
-struct __align__(16) Shared {
+// The tiles that are read, of which two take turns.
+struct __align__(16) Tiles {
   element u[32 * row_pitch<element>(TILE)], delta[32 * row_pitch<element>(TILE)];
 #if GATE
   element z[32 * row_pitch<element>(TILE)];
 #endif
+};
+
+struct __align__(16) Shared {
+  Tiles tiles[BUFFERS];
   real b[SLICES * COEFFICIENT_TILE], c[SLICES * COEFFICIENT_TILE];
   real y[32 * row_pitch<real>(TILE)];
 #if SLICES > 1
@@ -63,23 +68,57 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
     states.store(slice);
   }
   real sum = 0;
-  for (int first = unit.first; first < unit.end; first += TILE) {
+  const auto copy = [&](int first, int buffer) {
     const int rest = unit.end - first;
-    stage_rows<element, TILE>(shared.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
-    stage_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.tiles[buffer].u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.tiles[buffer].delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
 #if GATE
-    if (OUTPUT) stage_rows<element, TILE>(shared.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
+    if (OUTPUT) copy_rows<element, TILE>(shared.tiles[buffer].z, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
     copy_async_commit();
-    stage_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
-    if (OUTPUT) stage_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
+  };
+  element bs[COEFFICIENTS], cs[COEFFICIENTS];
+  const auto fetch = [&](int first) {
+    fetch_coefficients(bs, s.b, unit.at(s.b), first, unit.end - first);
+    if (OUTPUT) fetch_coefficients(cs, s.c, unit.at(s.c), first, unit.end - first);
+  };
+  int buffer = 0;
+  if (BUFFERS > 1) copy(unit.first, 0);
+  fetch(unit.first);
+#pragma unroll 1
+  for (int first = unit.first; first < unit.end; first += TILE) {
+    const int rest = unit.end - first;
+    Tiles &tiles = shared.tiles[buffer];
+    if (BUFFERS == 1) copy(first, 0);
+    {
+      element us[TILE], deltas[TILE];
+      fetch_rows<element, TILE>(us, s.u, unit.at<element>(s.u), first, rest, unit.present);
+      fetch_rows<element, TILE>(deltas, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+#if GATE
+      element zs[TILE];
+      if (OUTPUT) fetch_rows<element, TILE>(zs, s.z, unit.at<element>(s.z), first, rest, unit.present);
+#endif
+      put_coefficients(shared.b, bs, s.b);
+      if (OUTPUT) put_coefficients(shared.c, cs, s.c);
+      put_rows<element, TILE>(tiles.u, us, s.u, rest);
+      put_rows<element, TILE>(tiles.delta, deltas, s.delta, rest);
+#if GATE
+      if (OUTPUT) put_rows<element, TILE>(tiles.z, zs, s.z, rest);
+#endif
+    }
+    stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
+    if (OUTPUT) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
     copy_async_wait<0>();
     __syncwarp();
+    if (rest > TILE) {
+      if (BUFFERS > 1) copy(first + TILE, buffer ^ 1);
+      fetch(first + TILE);
+    }
 #pragma unroll 1
     for (int chunk = 0; chunk < CHUNKS && chunk * CHUNK < rest; chunk++) {
       const int at = unit.lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], input[CHUNK], y[CHUNK];
-      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, y);
+      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, y);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) y[t] *= skip, sum += step[t];
 #pragma unroll 1
@@ -91,16 +130,17 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
       }
       if (OUTPUT) {
 #if GATE
-        real z[CHUNK];
-        load_chunk(shared.z + at, z);
+        real gate[CHUNK];
+        load_chunk(tiles.z + at, gate);
 #pragma unroll
-        for (int t = 0; t < CHUNK; t++) y[t] *= z[t] * sigmoid(z[t]);
+        for (int t = 0; t < CHUNK; t++) y[t] *= gate[t] * sigmoid(gate[t]);
 #endif
         store_chunk(shared.y + unit.lane * row_pitch<real>(TILE) + chunk * CHUNK, y);
       }
     }
     __syncwarp();
     if (OUTPUT) write_rows<real, TILE>(shared.y, out, unit.at<real>(out), first, rest, unit.present);
+    buffer ^= BUFFERS - 1;
   }
   if (unit.lane >= unit.present) return;
   if (!OUTPUT) sums[unit.split * part + own] = sum;
@@ -122,8 +162,8 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_summary(Scan s, real
   scan_unit<false>(s, Rows(), nullptr, exits, sums);
 }
 
-// The states after parts that started from zero become those before each part. A part with steps of the sum S multiplies
-// what enters it by exp(S A).
+// The states after parts that started from zero become those before each part. A part with steps of the sum S
+// multiplies what enters it by exp(S A).
 // `backwards`, what parts hand to those before them becomes what is handed to each.
 KERNEL selective_scan_join(
     const real *a, real *states, const real *sums, long long count, int channels, int splits, int backwards) {

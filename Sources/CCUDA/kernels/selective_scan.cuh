@@ -3,7 +3,8 @@
 // one group; tensors pass through shared memory in tiles [32 channels][TILE positions], in which a lane reads its row.
 //
 // Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, a multiple of 8; SOFTPLUS and
-// GATE (z is there), 0 or 1; WARPS of a block.
+// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; BUFFERS, 1 or 2;
+// WHOLE, 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
 #include "prelude.cuh"
 
 #define CHUNK 8
@@ -21,14 +22,15 @@ enum Layout {
 // [B, D, L]; strides in elements.
 struct Rows {
   void *data;
-  long long batch, channel, position;
-  long long layout;
+  long long batch;
+  int channel, position, layout;
 };
 
 // [B, G, N, L].
 struct Coefficients {
   void *data;
-  long long batch, group, state, position;
+  long long batch, group;
+  int state, position;
 };
 
 struct Scan {
@@ -56,14 +58,17 @@ DEVICE float decay(float exponent) { return fast_exp2(exponent); }
 DEVICE float decay_unit() { return (float)LOG2E; }
 DEVICE float rate_unit() { return (float)LN2; }
 DEVICE float sigmoid(float x) { return fast_reciprocal(1.f + fast_exp2(x * -(float)LOG2E)); }
+#if ELEMENT == 0
 DEVICE float softplus(float x) {
   const float power = fast_exp2(x * (float)LOG2E);
-#if ELEMENT == 0
   return x > 20.f ? x : log1pf(power);
-#else
-  return x > 20.f ? x : fast_log2(1.f + power) * (float)LN2;
-#endif
 }
+#else
+// Never less than x; where the power would be infinite x it is.
+DEVICE float softplus(float x) {
+  return max(x, fast_log2(1.f + fast_exp2(min(x * (float)LOG2E, 126.f))) * (float)LN2);
+}
+#endif
 #if ELEMENT == 0
 DEVICE float softplus_slope(float x, float) { return sigmoid(x); }
 #else
@@ -153,31 +158,61 @@ DEVICE Four load_four(const real *from) {
 template <class T>
 DEVICE constexpr int row_pitch(int width) { return width + 16 / (int)sizeof(T); }
 
-// Starts to read positions [first, first + width) of 32 channels; those past `rest` become zero, and channels past
-// `present` repeat the last. To be followed by copy_async_commit.
+// Whether a tile is copied while the warp computes.
+template <int WIDTH>
+DEVICE bool asynchronous(const Rows &rows, int rest) {
+  return WHOLE || (rows.layout == ALIGNED_POSITIONS && rest >= WIDTH);
+}
+
+// A tile is positions [first, first + WIDTH) of 32 channels at `from`; past `rest` positions or `present` channels it
+// repeats the last. It is copied by `copy_rows`, to be followed by copy_async_commit, or else by `fetch_rows` and
+// `put_rows`, so that the loads of several tiles are under way at once.
 template <class T, int WIDTH>
-DEVICE void stage_rows(T *tile, const Rows &rows, const T *from, int first, int rest, int present) {
+DEVICE void copy_rows(T *tile, const Rows &rows, const T *from, int first, int rest, int present) {
   constexpr int PITCH = row_pitch<T>(WIDTH), PIECE = 16 / sizeof(T), PIECES = WIDTH / PIECE;
   const int lane = threadIdx.x % 32;
-  if (rows.layout == ALIGNED_POSITIONS && rest >= WIDTH) {
+  if (!asynchronous<WIDTH>(rows, rest)) return;
+  from += first + lane % PIECES * PIECE;
+  tile += lane / PIECES * PITCH + lane % PIECES * PIECE;
 #pragma unroll
-    for (int i = 0; i < PIECES; i++) {
-      const int index = i * 32 + lane, row = index / PIECES, piece = index % PIECES * PIECE;
-      copy_async_16(tile + row * PITCH + piece, from + min(row, present - 1) * rows.channel + first + piece);
-    }
-  } else if (rows.layout != CHANNELS) {
-#pragma unroll 8
-    for (int i = 0; i < WIDTH; i++) {
-      const int index = i * 32 + lane, row = index / WIDTH, t = index % WIDTH;
-      tile[row * PITCH + t] = t < rest ? from[min(row, present - 1) * rows.channel + first + t] : T(0);
-    }
+  for (int i = 0; i < PIECES; i++) {
+    constexpr int STEP = 32 / PIECES;
+    copy_async_16(tile + i * STEP * PITCH, from + (long long)min(lane / PIECES + i * STEP, present - 1) * rows.channel);
+  }
+}
+
+template <class T, int WIDTH>
+DEVICE void fetch_rows(T (&v)[WIDTH], const Rows &rows, const T *from, int first, int rest, int present) {
+  const int lane = threadIdx.x % 32;
+  if (asynchronous<WIDTH>(rows, rest)) return;
+  if (rows.layout != CHANNELS) {
+    constexpr int STEP = 32 / WIDTH;
+    from += first + min(lane % WIDTH, rest - 1);
+#pragma unroll
+    for (int i = 0; i < WIDTH; i++) v[i] = from[(long long)min(lane / WIDTH + i * STEP, present - 1) * rows.channel];
   } else {
-    from += min(lane, present - 1) * rows.channel + first * rows.position;
-#pragma unroll 2
+    from += (long long)min(lane, present - 1) * rows.channel + (long long)first * rows.position;
+#pragma unroll
+    for (int i = 0; i < WIDTH; i++) v[i] = from[(long long)min(i, rest - 1) * rows.position];
+  }
+}
+
+template <class T, int WIDTH>
+DEVICE void put_rows(T *tile, const T (&v)[WIDTH], const Rows &rows, int rest) {
+  constexpr int PITCH = row_pitch<T>(WIDTH);
+  const int lane = threadIdx.x % 32;
+  if (asynchronous<WIDTH>(rows, rest)) return;
+  if (rows.layout != CHANNELS) {
+    constexpr int STEP = 32 / WIDTH;
+    tile += lane / WIDTH * PITCH + lane % WIDTH;
+#pragma unroll
+    for (int i = 0; i < WIDTH; i++) tile[i * STEP * PITCH] = v[i];
+  } else {
+#pragma unroll
     for (int t = 0; t < WIDTH; t += CHUNK) {
       T chunk[CHUNK];
 #pragma unroll
-      for (int i = 0; i < CHUNK; i++) chunk[i] = t + i < rest ? from[(t + i) * rows.position] : T(0);
+      for (int i = 0; i < CHUNK; i++) chunk[i] = v[t + i];
       store_chunk(tile + lane * PITCH + t, chunk);
     }
   }
@@ -188,28 +223,36 @@ template <class T, int WIDTH>
 DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int rest, int present) {
   constexpr int PITCH = row_pitch<T>(WIDTH), PIECE = 16 / sizeof(T), PIECES = WIDTH / PIECE;
   const int lane = threadIdx.x % 32;
-  if (rows.layout == ALIGNED_POSITIONS && rest >= WIDTH) {
+  if (asynchronous<WIDTH>(rows, rest)) {
+    constexpr int STEP = 32 / PIECES;
+    const int row = lane / PIECES;
+    tile += row * PITCH + lane % PIECES * PIECE;
+    to += first + lane % PIECES * PIECE + (long long)row * rows.channel;
 #pragma unroll
     for (int i = 0; i < PIECES; i++) {
-      const int index = i * 32 + lane, row = index / PIECES, piece = index % PIECES * PIECE;
-      if (row < present)
-        *(uint4 *)(to + row * rows.channel + first + piece) = *(const uint4 *)(tile + row * PITCH + piece);
+      const uint4 piece = *(const uint4 *)(tile + i * STEP * PITCH);
+      if (row + i * STEP < present) *(uint4 *)(to + (long long)(i * STEP) * rows.channel) = piece;
     }
   } else if (rows.layout != CHANNELS) {
-#pragma unroll 8
+    constexpr int STEP = 32 / WIDTH;
+    const int row = lane / WIDTH, last = lane % WIDTH < rest ? present : 0;
+    tile += row * PITCH + lane % WIDTH;
+    to += first + lane % WIDTH + (long long)row * rows.channel;
+#pragma unroll
     for (int i = 0; i < WIDTH; i++) {
-      const int index = i * 32 + lane, row = index / WIDTH, t = index % WIDTH;
-      if (row < present && t < rest) to[row * rows.channel + first + t] = tile[row * PITCH + t];
+      const T value = tile[i * STEP * PITCH];
+      if (row + i * STEP < last) to[(long long)(i * STEP) * rows.channel] = value;
     }
-  } else if (lane < present) {
-    to += lane * rows.channel + first * rows.position;
-#pragma unroll 1
+  } else {
+    const int last = lane < present ? rest : 0;
+    to += (long long)lane * rows.channel + (long long)first * rows.position;
+#pragma unroll
     for (int t = 0; t < WIDTH; t += CHUNK) {
       T chunk[CHUNK];
       load_chunk(tile + lane * PITCH + t, chunk);
 #pragma unroll
       for (int i = 0; i < CHUNK; i++)
-        if (t + i < rest) to[(t + i) * rows.position] = chunk[i];
+        if (t + i < last) to[(long long)(t + i) * rows.position] = chunk[i];
     }
   }
 }
@@ -217,40 +260,59 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 // Coefficients of a slice of states lie as numbers [TILE][COEFFICIENT_PITCH].
 #define COEFFICIENT_PITCH (STATES % 4 == 0 && STATES >= 8 ? STATES + 4 : STATES)
 #define COEFFICIENT_TILE ((TILE * COEFFICIENT_PITCH + 3) / 4 * 4)
+// A lane's share of them.
+#define COEFFICIENTS ((TILE * STATES + 31) / 32)
 
-DEVICE void stage_coefficients(real *tile, const Coefficients &rows, const element *from, int first, int rest) {
-  const int lane = threadIdx.x % 32;
-  from += first * rows.position;
-  for (int slice = 0; slice < SLICES; slice++) {
-    // The faster of states and positions goes along the lanes.
-    if (rows.state < rows.position) {
-#pragma unroll 8
-      for (int i = lane; i < TILE * STATES; i += 32) {
-        const int t = i / STATES, n = i % STATES;
-        tile[t * COEFFICIENT_PITCH + n] = t < rest ? to_real(from[t * rows.position + n * rows.state]) : real(0);
-      }
-    } else {
-#pragma unroll 8
-      for (int i = lane; i < TILE * STATES; i += 32) {
-        const int t = i % TILE, n = i / TILE;
-        tile[t * COEFFICIENT_PITCH + n] = t < rest ? to_real(from[t * rows.position + n * rows.state]) : real(0);
-      }
-    }
-    tile += COEFFICIENT_TILE;
-    from += STATES * rows.state;
+// The faster of states and positions goes along the lanes.
+DEVICE void coefficient_place(const Coefficients &rows, int i, int &t, int &n) {
+  const int index = min((int)threadIdx.x % 32 + 32 * i, TILE * STATES - 1);
+  const bool along = rows.state < rows.position;
+  t = along ? index / STATES : index % TILE;
+  n = along ? index % STATES : index / TILE;
+}
+
+DEVICE void fetch_coefficients(
+    element (&v)[COEFFICIENTS], const Coefficients &rows, const element *from, int first, int rest) {
+  from += (long long)first * rows.position;
+#pragma unroll
+  for (int i = 0; i < COEFFICIENTS; i++) {
+    int t, n;
+    coefficient_place(rows, i, t, n);
+    v[i] = from[(long long)min(t, rest - 1) * rows.position + (long long)n * rows.state];
   }
 }
 
-// Steps of a chunk, and what enters the states: both zero past `rest`, which leaves the states as they are.
-DEVICE void steps_of(const element *delta, const element *u, real bias, int rest, real (&step)[CHUNK], real (&input)[CHUNK], real (&x)[CHUNK]) {
+DEVICE void put_coefficients(real *tile, const element (&v)[COEFFICIENTS], const Coefficients &rows) {
+#pragma unroll
+  for (int i = 0; i < COEFFICIENTS; i++) {
+    int t, n;
+    coefficient_place(rows, i, t, n);
+    tile[t * COEFFICIENT_PITCH + n] = to_real(v[i]);
+  }
+}
+
+// Coefficients of all slices but the first, which the caller fetches and puts.
+DEVICE void stage_more_coefficients(real *tile, const Coefficients &rows, const element *from, int first, int rest) {
+#pragma unroll 1
+  for (int slice = 1; slice < SLICES; slice++) {
+    element v[COEFFICIENTS];
+    fetch_coefficients(v, rows, from + (long long)slice * STATES * rows.state, first, rest);
+    put_coefficients(tile + slice * COEFFICIENT_TILE, v, rows);
+  }
+}
+
+// Steps of a chunk, what enters the states, both zero past `rest`, which leaves the states as they are, and u.
+DEVICE void steps_of(
+    const element *delta, const element *u, real bias, int rest, real (&step)[CHUNK], real (&input)[CHUNK],
+    real (&x)[CHUNK]) {
   load_chunk(delta, step);
   load_chunk(u, x);
 #pragma unroll
   for (int t = 0; t < CHUNK; t++) {
     step[t] += bias;
     if (SOFTPLUS) step[t] = softplus(step[t]);
-    if (t >= rest) step[t] = 0;
     input[t] = step[t] * x[t];
+    if (t >= rest) step[t] = input[t] = 0;
   }
 }
 
@@ -299,7 +361,7 @@ struct Unit {
   }
   template <class T>
   DEVICE T *at(const Rows &rows) const {
-    return (T *)rows.data + batch * rows.batch + channel * rows.channel;
+    return (T *)rows.data + batch * rows.batch + (long long)channel * rows.channel;
   }
   DEVICE const element *at(const Coefficients &rows) const {
     return (const element *)rows.data + batch * rows.batch + group * rows.group;

@@ -17,12 +17,17 @@
 // What a chunk and a part give to the gradients of B and C: pairs of both, states, positions.
 #define SUMS (2 * CHUNK * PART)
 
-struct __align__(16) Shared {
+// The tiles that are read, of which two take turns; gradients replace what they are of.
+struct __align__(16) Tiles {
   element u[32 * row_pitch<element>(TILE)], delta[32 * row_pitch<element>(TILE)];
 #if GATE
   element z[32 * row_pitch<element>(TILE)];
 #endif
   real dy[32 * row_pitch<real>(TILE)];
+};
+
+struct __align__(16) Shared {
+  Tiles tiles[BUFFERS];
   real b[SLICES * COEFFICIENT_TILE], c[SLICES * COEFFICIENT_TILE];
   real a[STATE_COUNT][32], carry[STATE_COUNT][32], da[STATE_COUNT][32];
 };
@@ -70,6 +75,65 @@ DEVICE void load_part(const real *from, real (&to)[PART]) {
 #endif
 }
 
+// What the three walks read.
+enum Reads { READS_U = 1, READS_DY = 2, READS_B = 4, READS_C = 8 };
+
+template <int READS>
+struct Reader {
+  const Scan &s;
+  const Rows &dys;
+  const Unit &unit;
+  Shared &shared;
+  // Starts what is copied while the warp computes.
+  DEVICE void copy(int first, int buffer) const {
+    Tiles &tiles = shared.tiles[buffer];
+    const int rest = unit.end - first;
+    if (READS & READS_U) copy_rows<element, TILE>(tiles.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(tiles.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+    if (READS & READS_DY) {
+      copy_rows<real, TILE>(tiles.dy, dys, unit.at<real>(dys), first, rest, unit.present);
+#if GATE
+      copy_rows<element, TILE>(tiles.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
+#endif
+    }
+    copy_async_commit();
+  }
+
+  // Reads the rest, and waits for all of it; then starts to copy the tile `following` positions on, if it is there.
+  DEVICE void read(int first, int buffer, int following) const {
+    Tiles &tiles = shared.tiles[buffer];
+    const int rest = unit.end - first;
+    __syncwarp();
+    if (BUFFERS == 1) copy(first, 0);
+    element us[TILE], deltas[TILE], zs[TILE], bs[COEFFICIENTS], cs[COEFFICIENTS];
+    real g[TILE];
+    if (READS & READS_B) fetch_coefficients(bs, s.b, unit.at(s.b), first, rest);
+    if (READS & READS_C) fetch_coefficients(cs, s.c, unit.at(s.c), first, rest);
+    if (READS & READS_U) fetch_rows<element, TILE>(us, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    fetch_rows<element, TILE>(deltas, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+    if (READS & READS_DY) {
+      fetch_rows<real, TILE>(g, dys, unit.at<real>(dys), first, rest, unit.present);
+      if (GATE) fetch_rows<element, TILE>(zs, s.z, unit.at<element>(s.z), first, rest, unit.present);
+    }
+    if (READS & READS_B) put_coefficients(shared.b, bs, s.b);
+    if (READS & READS_C) put_coefficients(shared.c, cs, s.c);
+    if (READS & READS_U) put_rows<element, TILE>(tiles.u, us, s.u, rest);
+    put_rows<element, TILE>(tiles.delta, deltas, s.delta, rest);
+    if (READS & READS_DY) {
+      put_rows<real, TILE>(tiles.dy, g, dys, rest);
+#if GATE
+      put_rows<element, TILE>(tiles.z, zs, s.z, rest);
+#endif
+    }
+    if (READS & READS_B) stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
+    if (READS & READS_C) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
+    copy_async_wait<0>();
+    __syncwarp();
+    const int next = first + following;
+    if (BUFFERS > 1 && next >= unit.first && next < unit.end) copy(next, buffer ^ 1);
+  }
+};
+
 // The states before every chunk.
 DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bias, const real *entries, real *states) {
   real a[STATES], h[STATES];
@@ -79,21 +143,19 @@ DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bi
 #pragma unroll
   for (int n = 0; n < STATES; n++) a[n] = shared.a[n][unit.lane], h[n] = shared.carry[n][unit.lane];
 #endif
+  const Reader<READS_U | READS_B> reader{s, s.u, unit, shared};
+  int buffer = 0;
+  if (BUFFERS > 1) reader.copy(unit.first, 0);
 #pragma unroll 1
-  for (int first = unit.first; first < unit.end; first += TILE) {
+  for (int first = unit.first; first < unit.end; first += TILE, buffer ^= BUFFERS - 1) {
     const int rest = unit.end - first;
-    __syncwarp();
-    stage_rows<element, TILE>(shared.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
-    stage_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
-    copy_async_commit();
-    stage_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
-    copy_async_wait<0>();
-    __syncwarp();
+    const Tiles &tiles = shared.tiles[buffer];
+    reader.read(first, buffer, TILE);
 #pragma unroll 1
     for (int chunk = 0; chunk < CHUNKS && chunk * CHUNK < rest; chunk++) {
       const int at = unit.lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], input[CHUNK], x[CHUNK];
-      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, x);
+      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, x);
 #pragma unroll 1
       for (int slice = 0; slice < SLICES; slice++) {
         const real *b = shared.b + slice * COEFFICIENT_TILE + chunk * CHUNK * COEFFICIENT_PITCH;
@@ -115,17 +177,16 @@ DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bi
   }
 }
 
-// A chunk of a part, from its last position to its first; adds to `through` sum_n G B and to `rate` sum_n A G exp(dt A)
-// h_{t-1}, in units of the decay's, and to `y`.
+// A chunk of a part that starts with the states `start`, from its last position to its first. Adds to `through`
+// sum_n G B, to `rate` sum_n A G exp(dt A) h_{t-1} in the decay's unit, and to `y` sum_n C h.
 DEVICE void retrace(
     const real (&step)[CHUNK], const real (&input)[CHUNK], const real (&g)[CHUNK], const real *b, const real *c,
-    const real *states, real (*as)[32], real (*carries)[32], real (*das)[32], real (&through)[CHUNK],
+    const real (&start)[PART], real (*as)[32], real (*carries)[32], real (*das)[32], real (&through)[CHUNK],
     real (&rate)[CHUNK], real (&y)[CHUNK], real *sums) {
   const int lane = threadIdx.x % 32;
-  real a[PART], start[PART], carry[PART], da[PART], e[CHUNK][PART], h[CHUNK][PART], v[SUMS];
+  real a[PART], carry[PART], da[PART], e[CHUNK][PART], h[CHUNK][PART], v[SUMS];
 #pragma unroll
-  for (int p = 0; p < PART; p++)
-    a[p] = as[p][lane], carry[p] = carries[p][lane], da[p] = das[p][lane], start[p] = states[p * 32];
+  for (int p = 0; p < PART; p++) a[p] = as[p][lane], carry[p] = carries[p][lane], da[p] = das[p][lane];
 #pragma unroll
   for (int t = 0; t < CHUNK; t++) {
     real bs[PART];
@@ -188,59 +249,65 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
     shared.da[n][lane] = 0;
   }
   real dskip = 0, dbias = 0;
+  const Reader<READS_U | READS_DY | READS_B | READS_C> reader{s, d.y, unit, shared};
+  const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
+  int buffer = 0;
+  const real *kept = states + (long long)((unit.end - 1 - unit.first) / CHUNK) * (STATE_COUNT * 32);
+  real following[PART];
+#pragma unroll
+  for (int p = 0; p < PART; p++) following[p] = kept[p * 32];
+  __syncwarp();
+  if (BUFFERS > 1) reader.copy(end, 0);
 #pragma unroll 1
-  for (int first = unit.first + (unit.end - unit.first - 1) / TILE * TILE; first >= unit.first; first -= TILE) {
+  for (int first = end; first >= unit.first; first -= TILE, buffer ^= BUFFERS - 1) {
     const int rest = unit.end - first;
-    __syncwarp();
-    stage_rows<element, TILE>(shared.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
-    stage_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
-    stage_rows<real, TILE>(shared.dy, d.y, unit.at<real>(d.y), first, rest, unit.present);
-#if GATE
-    stage_rows<element, TILE>(shared.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
-#endif
-    copy_async_commit();
-    stage_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
-    stage_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
-    copy_async_wait<0>();
-    __syncwarp();
+    Tiles &tiles = shared.tiles[buffer];
+    reader.read(first, buffer, -TILE);
 #pragma unroll 1
     for (int chunk = min(CHUNKS, (rest + CHUNK - 1) / CHUNK) - 1; chunk >= 0; chunk--) {
       const int at = lane * row_pitch<element>(TILE) + chunk * CHUNK, index = (first + chunk * CHUNK) / CHUNK;
       real step[CHUNK], input[CHUNK], u[CHUNK], g[CHUNK], through[CHUNK], rate[CHUNK], y[CHUNK];
-      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, u);
-      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
+      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, u);
+      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
       real z[CHUNK];
-      load_chunk(shared.z + at, z);
+      load_chunk(tiles.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
 #endif
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
-        if (!present) g[t] = 0;
+        if (!present || chunk * CHUNK + t >= rest) g[t] = 0;
         dskip = multiply_add(g[t], u[t], dskip);
         through[t] = rate[t] = y[t] = 0;
       }
 #pragma unroll 1
       for (int part = 0; part < PARTS; part++) {
-        const int n = part * PART, from = chunk * CHUNK * COEFFICIENT_PITCH + n / STATES * COEFFICIENT_TILE + n % STATES;
+        const int n = part * PART;
+        const int from = chunk * CHUNK * COEFFICIENT_PITCH + n / STATES * COEFFICIENT_TILE + n % STATES;
+        real start[PART];
+#pragma unroll
+        for (int p = 0; p < PART; p++) start[p] = following[p];
+        // The states that come after these in this order are on their way meanwhile.
+        kept += part + 1 < PARTS ? PART * 32 : kept - n * 32 > states ? (PART - 2 * STATE_COUNT) * 32 : 0;
+#pragma unroll
+        for (int p = 0; p < PART; p++) following[p] = kept[p * 32];
         retrace(
-            step, input, g, shared.b + from, shared.c + from,
-            states + ((long long)(index - unit.first / CHUNK) * STATE_COUNT + n) * 32, shared.a + n, shared.carry + n,
-            shared.da + n, through, rate, y, sums + ((long long)index * PARTS + part) * SUMS);
+            step, input, g, shared.b + from, shared.c + from, start, shared.a + n, shared.carry + n, shared.da + n,
+            through, rate, y, sums + ((long long)index * PARTS + part) * SUMS);
       }
-      load_chunk(shared.delta + at, input);
-      load_chunk(shared.u + at, u);
+      load_chunk(tiles.delta + at, input);
+      load_chunk(tiles.u + at, u);
 #if GATE
       real dy[CHUNK];
-      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, dy);
-      load_chunk(shared.z + at, z);
+      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, dy);
+      load_chunk(tiles.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
         const real open = sigmoid(z[t]);
         z[t] = dy[t] * multiply_add(skip, u[t], y[t]) * open * (1 + z[t] * (1 - open));
       }
-      store_chunk(shared.z + at, z);
+      store_chunk(tiles.z + at, z);
 #endif
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
@@ -251,14 +318,14 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
         input[t] = change;
         u[t] = multiply_add(step[t], through[t], skip * g[t]);
       }
-      store_chunk(shared.delta + at, input);
-      store_chunk(shared.u + at, u);
+      store_chunk(tiles.delta + at, input);
+      store_chunk(tiles.u + at, u);
     }
     __syncwarp();
-    write_rows<element, TILE>(shared.u, d.u, unit.at<element>(d.u), first, rest, unit.present);
-    write_rows<element, TILE>(shared.delta, d.delta, unit.at<element>(d.delta), first, rest, unit.present);
+    write_rows<element, TILE>(tiles.u, d.u, unit.at<element>(d.u), first, rest, unit.present);
+    write_rows<element, TILE>(tiles.delta, d.delta, unit.at<element>(d.delta), first, rest, unit.present);
 #if GATE
-    write_rows<element, TILE>(shared.z, d.z, unit.at<element>(d.z), first, rest, unit.present);
+    write_rows<element, TILE>(tiles.z, d.z, unit.at<element>(d.z), first, rest, unit.present);
 #endif
   }
   if (!present) return;
@@ -268,7 +335,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
   for (int n = 0; n < STATE_COUNT; n++) d.a[own * STATE_COUNT + n] = shared.da[n][lane];
 }
 
-// What each part of the positions hands to the part before it if nothing enters from the part after it, [splits, B, D, N].
+// What each part of the positions hands to the part before it, [splits, B, D, N], if nothing enters from the one after.
 KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows dy, real *returns) {
   SHARED_MEMORY(Shared, all);
   Shared &shared = all[threadIdx.x / 32];
@@ -282,31 +349,30 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows
     shared.a[n][lane] = s.a[(long long)unit.own * STATE_COUNT + n] * decay_unit();
     shared.carry[n][lane] = 0;
   }
+  const Reader<READS_DY | READS_C> reader{s, dy, unit, shared};
+  const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
+  int buffer = 0;
+  if (BUFFERS > 1) reader.copy(end, 0);
 #pragma unroll 1
-  for (int first = unit.first + (unit.end - unit.first - 1) / TILE * TILE; first >= unit.first; first -= TILE) {
+  for (int first = end; first >= unit.first; first -= TILE, buffer ^= BUFFERS - 1) {
     const int rest = unit.end - first;
-    __syncwarp();
-    stage_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
-    stage_rows<real, TILE>(shared.dy, dy, unit.at<real>(dy), first, rest, unit.present);
-#if GATE
-    stage_rows<element, TILE>(shared.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
-#endif
-    copy_async_commit();
-    stage_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
-    copy_async_wait<0>();
-    __syncwarp();
+    const Tiles &tiles = shared.tiles[buffer];
+    reader.read(first, buffer, -TILE);
 #pragma unroll 1
     for (int chunk = min(CHUNKS, (rest + CHUNK - 1) / CHUNK) - 1; chunk >= 0; chunk--) {
       const int at = lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], unused[CHUNK], g[CHUNK];
-      steps_of(shared.delta + at, shared.delta + at, bias, rest - chunk * CHUNK, step, unused, unused);
-      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
+      steps_of(tiles.delta + at, tiles.delta + at, bias, rest - chunk * CHUNK, step, unused, unused);
+      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
       real z[CHUNK];
-      load_chunk(shared.z + at, z);
+      load_chunk(tiles.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
 #endif
+#pragma unroll
+      for (int t = 0; t < CHUNK; t++)
+        if (chunk * CHUNK + t >= rest) g[t] = 0;
 #pragma unroll 1
       for (int n = 0; n < STATE_COUNT; n += PART) {
         const real *c = shared.c + chunk * CHUNK * COEFFICIENT_PITCH + n / STATES * COEFFICIENT_TILE + n % STATES;

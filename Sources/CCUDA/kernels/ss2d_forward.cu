@@ -24,7 +24,8 @@ struct Arguments {
   int pitch;  // pixels from one row of the plane in shared memory to the next
   int order;  // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
   int tiles;
-  long long x_image, x_pixel, projection_image, y_image, y_pixel;
+  int x_pixel, y_pixel;  // elements from one pixel to the next
+  long long x_image, projection_image, y_image;
 };
 
 // Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of lane
@@ -62,30 +63,63 @@ struct Direction {
   DEVICE int index() const { return column + 2 * reverse; }
 };
 
-// A lane's line in a plane of some pitch.
+struct Plane {
+  int height, width, length, chunks;
+  float per_width, per_height;
+};
+
+// n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
+DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
+
+// A lane's line: where it begins on the path's rows or columns.
+struct Line {
+  int outer, place;
+  int inside;  // positions of the line inside the plane
+  DEVICE Line() {}
+  DEVICE Line(const Plane &p, Direction k, int chunk, int line) {
+    const int first = (chunk * 8 + line) * ITEMS;
+    inside = p.length - first;
+    const int forward = inside > 0 ? first : 0, s = k.reverse ? p.length - 1 - forward : forward;
+    outer = quotient(s, k.column ? p.per_height : p.per_width);
+    place = s - outer * (k.column ? p.height : p.width);
+  }
+#if WRAP
+  DEVICE bool has(int j) const { return j < inside; }
+#else
+  DEVICE bool has(int) const { return true; }  // of a line that has any
+#endif
+};
+
+// The line's positions as offsets into an array of `scale` units a pixel and `pitch` pixels a row. A line outside the plane
+// stays at its first position.
 struct Walk {
   int at, step;
 #if WRAP
-  int left, inner, jump;
+  int left, inner, jump, inside;
 #endif
-  DEVICE Walk(Direction k, int outer, int place, int pitch, int inner_size) {
-    const int along = k.column ? pitch : 1, across = k.column ? 1 : pitch;
-    at = outer * across + place * along;
-    step = k.reverse ? -along : along;
+  DEVICE Walk(const Plane &p, Direction k, const Line &line, int pitch, int scale) {
+    const int along = (k.column ? pitch : 1) * scale, across = (k.column ? 1 : pitch) * scale;
+    at = line.outer * across + line.place * along;
+    step = line.inside <= 0 ? 0 : k.reverse ? -along : along;
 #if WRAP
-    inner = inner_size;
-    left = k.reverse ? place + 1 : inner - place;
+    inner = k.column ? p.height : p.width;
+    left = k.reverse ? line.place + 1 : inner - line.place;
     jump = k.reverse ? inner * along - across : across - inner * along;
+    inside = line.inside;
 #endif
   }
   DEVICE int next() {
     const int now = at;
-    at += step;
 #if WRAP
-    if (--left == 0) {
-      at += jump;
-      left = inner;
+    if (--inside > 0) {
+      at += step;
+      if (--left == 0) {
+        at += jump;
+        left = inner;
+      }
     }
+#else
+    at += step;
 #endif
     return now;
   }
@@ -114,44 +148,15 @@ DEVICE void ring_barrier() {
   if (WARPS > 1) __syncthreads(); else __syncwarp();
 }
 
-// n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
-DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
-
-struct Plane {
-  int height, width, length, chunks;
-  float per_width, per_height;
-};
-
-struct Line {
-  int outer, place, inner;
-  int inside;  // positions of the line inside the plane
-  DEVICE Line(const Plane &p, Direction k, int chunk, int line) {
-    const int first = (chunk * 8 + line) * ITEMS;
-    inside = p.length - first;
-    const int forward = inside > 0 ? first : 0;
-    const int s = k.reverse ? p.length - 1 - forward : forward;
-    inner = k.column ? p.height : p.width;
-    outer = quotient(s, k.column ? p.per_height : p.per_width);
-    place = s - outer * inner;
-  }
-#if WRAP
-  DEVICE bool has(int j) const { return j < inside; }
-#else
-  DEVICE bool has(int) const { return inside > 0; }
-#endif
-};
-
 typedef unsigned Words[ITEMS][steps];
 
-DEVICE void fetch(Words &words, const Arguments &g, const Plane &p, const Lane &n, int image, int turn, int chunk) {
-  const Direction k(turn);
-  const Line line(p, k, chunk, n.line);
-  Walk walk(k, line.outer, line.place, p.width, line.inner);
-  const unsigned *rows = (const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2);
+DEVICE void fetch(
+    Words &words, const Arguments &g, const Plane &p, const Lane &n, int image, Direction k, const Line &line) {
+  Walk walk(p, k, line, p.width, 2 * row_size);
+  const unsigned *rows = (const unsigned *)(g.projection + image * g.projection_image + k.index() * row_size);
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
-    const int at = walk.next();
-    const unsigned *row = rows + (line.has(j) ? at : 0) * (2 * row_size);
+    const unsigned *row = rows + walk.next();
 #pragma unroll
     for (int s = 0; s < fours; s += 4) {
       const uint4 v = __ldg((const uint4 *)(row + s * 4) + n.q);
@@ -192,6 +197,20 @@ struct Coefficients {
 
 // log2(1 + 2^z), which is z where the sum overflows.
 DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
+// The same without the special function unit's logarithm, relative error 8e-6.
+DEVICE float softplus_by_products(float z) {
+  const float t = fast_exp2(-fabsf(z));
+  // Minimax for log2(1 + t) / t on [0, 1].
+  float p = fmaf(t, -0.0344359055f, 0.1460328847f);
+  p = fmaf(p, t, -0.3030362129f);
+  p = fmaf(p, t, 0.4691740572f);
+  p = fmaf(p, t, -0.7204261422f);
+  p = fmaf(p, t, 1.4426828623f);
+  return fmaf(p, t, max(z, 0.f));
+}
+#ifndef POLY
+#define POLY 0
+#endif
 
 // A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the chunk's
 // line would have kept.
@@ -203,27 +222,31 @@ struct Chunk {
 
 template <class Next>
 DEVICE void scan_chunk(
-    Chunk &chunk, const Coefficients &c, const Lane &n, const unsigned *x, Words &words, const Line &line, Walk walk, Next next) {
+    Chunk &chunk, const Coefficients &c, const Lane &n, const char *x, Words &words, Walk walk, Next next) {
 #pragma unroll
   for (int m = 0; m < half; m++) {
     const int other = m + half < ITEMS ? m + half : m;
     float z[4] = {c.bias[0], c.bias[1], c.bias[0], c.bias[1]};
 #pragma unroll
-    for (int s = 0; s < steps; s++)
-      multiply_16x8x16(z, words[m][s], words[other][s], words[m][s], words[other][s], c.high[s], c.low[s]);
+    for (int s = 0; s < steps; s++) {
+      multiply_16x8x8(z, words[m][s], words[other][s], c.high[s]);
+      multiply_16x8x8(z, words[m][s], words[other][s], c.low[s]);
+    }
     chunk.kept[m][0] = z[0]; chunk.kept[m][1] = z[1];
     if (other != m) { chunk.kept[other][0] = z[2]; chunk.kept[other][1] = z[3]; }
   }
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) chunk.gates[j] = __shfl_sync(~0u, words[j][gate_step()], (n.number & ~3) | gate_lane());
+#if !LATE
   next();
+#endif
   float2 state = make_float2(0.f, 0.f), kept = make_float2(1.f, 1.f);
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
-    const int at = walk.next();
-    const float2 u = unpack(x[(line.has(j) ? at : 0) * 4 + n.q]);
+    const float2 u = unpack(*(const unsigned *)(x + walk.next()));
     const float b = unpack(chunk.gates[j]).x;
-    const float s0 = softplus(chunk.kept[j][0]), s1 = softplus(chunk.kept[j][1]);
+    const float s0 = j % 4 < POLY ? softplus_by_products(chunk.kept[j][0]) : softplus(chunk.kept[j][0]);
+    const float s1 = j % 4 < POLY ? softplus_by_products(chunk.kept[j][1]) : softplus(chunk.kept[j][1]);
     const float d0 = fast_exp2(c.a[0] * s0), d1 = fast_exp2(c.a[1] * s1);
     state.x = fmaf(d0, state.x, s0 * (b * u.x));
     state.y = fmaf(d1, state.y, s1 * (b * u.y));
@@ -241,6 +264,9 @@ DEVICE void scan_chunk(
       kept.x *= k0; kept.y *= k1;
     }
   }
+#if LATE
+  next();
+#endif
   chunk.line_kept = kept;
   chunk.line_state = state;
 }
@@ -272,24 +298,22 @@ DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &
   return n.line ? make_float2(e0, e1) : before;
 }
 
-// C (state + kept before) of item j.
-DEVICE float2 output_of(const Chunk &chunk, int j, float2 before) {
+// What item j adds to y: C (state + kept before).
+DEVICE float2 add_item(const Chunk &chunk, int j, float2 before, float2 sum) {
   const float c = unpack(chunk.gates[j]).y;
   return make_float2(
-      c * fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), c * fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]));
+      fmaf(c, fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), sum.x),
+      fmaf(c, fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]), sum.y));
 }
 
 template <bool FIRST>
-DEVICE void add_chunk(const Chunk &chunk, const Lane &n, float2 *y, const Line &line, Walk walk, float2 before) {
+DEVICE void add_chunk(const Chunk &chunk, char *y, const Line &line, Walk walk, float2 before) {
+  if (line.inside <= 0) return;
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
-    const int at = walk.next() * 4 + n.q;
-    if (!line.has(j)) continue;
-    const float c = unpack(chunk.gates[j]).y;
-    float2 sum = FIRST ? make_float2(0.f, 0.f) : y[at];
-    sum.x = fmaf(c, fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), sum.x);
-    sum.y = fmaf(c, fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]), sum.y);
-    y[at] = sum;
+    float2 *const at = (float2 *)(y + walk.next());
+    const float2 sum = add_item(chunk, j, before, FIRST ? make_float2(0.f, 0.f) : *at);
+    if (line.has(j)) *at = sum;
   }
 }
 
@@ -303,28 +327,26 @@ DEVICE output_pair to_output(float2 v) { return v; }
 
 // The last direction adds nothing to shared memory: it writes the output.
 DEVICE void write_chunk(
-    const Chunk &chunk, const Lane &n, const unsigned *x, const float2 *y, const Line &line, Walk walk, Walk target,
-    float2 before, float2 skip, output_pair *out, long long pixel) {
+    const Chunk &chunk, const char *x, const char *y, const Line &line, Walk walk, Walk target, float2 before, float2 skip,
+    output_pair *out) {
+  if (line.inside <= 0) return;
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
-    const int at = walk.next() * 4 + n.q, to = target.next();
-    if (!line.has(j)) continue;
-    const float c = unpack(chunk.gates[j]).y;
-    const float2 u = unpack(x[at]);
-    float2 sum = y[at];
-    sum.x = fmaf(c, fmaf(chunk.kept[j][0], before.x, chunk.state[j][0]), sum.x);
-    sum.y = fmaf(c, fmaf(chunk.kept[j][1], before.y, chunk.state[j][1]), sum.y);
-    out[to * pixel] = to_output(make_float2(fmaf(ln_2, sum.x, skip.x * u.x), fmaf(ln_2, sum.y, skip.y * u.y)));
+    const int at = walk.next();
+    const float2 u = unpack(*(const unsigned *)(x + at));
+    const float2 sum = add_item(chunk, j, before, *(const float2 *)(y + 2 * at));
+    output_pair *const to = out + target.next();
+    if (line.has(j)) *to = to_output(make_float2(fmaf(ln_2, sum.x, skip.x * u.x), fmaf(ln_2, sum.y, skip.y * u.y)));
   }
 }
 
 DEVICE void load_tile(
-    const Arguments &g, const Plane &p, int number, int thread, unsigned *x, Parameters &parameters) {
+    const Arguments &g, const Plane &p, int number, int thread, char *x, Parameters &parameters) {
   const Tile tile(g, number);
   const element *from = g.x + tile.image * g.x_image + tile.channel;
   for (int i = thread; i < p.length; i += WARPS * 32) {
     const int row = quotient(i, p.per_width);
-    copy_async_16(x + (row * (g.pitch - p.width) + i) * 4, from + i * g.x_pixel);
+    copy_async_16(x + (row * (g.pitch - p.width) + i) * 16, from + (long long)i * g.x_pixel);
   }
   for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
     const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
@@ -361,8 +383,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
   SHARED_MEMORY(char, memory);
   const int plane = p.height * g.pitch * 16;
   char *const own = memory + ring * ((2 + BUFFERS) * plane + BUFFERS * (int)sizeof(Parameters) + WARPS * 32);
-  float2 *const y = (float2 *)own;
-  unsigned *const buffers = (unsigned *)(own + 2 * plane);
+  char *const y = own, *const buffers = own + 2 * plane;
   Parameters *const parameters = (Parameters *)(own + (2 + BUFFERS) * plane);
   float2 *const slots = (float2 *)(parameters + BUFFERS);
 
@@ -370,14 +391,16 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
   if (number >= g.tiles) return;
   load_tile(g, p, number, thread, buffers, parameters[0]);
   Words words;
-  fetch(words, g, p, n, Tile(g, number).image, 0, j);
+  Line ahead(p, Direction(0), j, n.line);
+  fetch(words, g, p, n, Tile(g, number).image, Direction(0), ahead);
   copy_async_wait<0>();
   ring_barrier();
   while (true) {
     const Tile tile(g, number);
     const int following = number + (int)gridDim.x * RINGS;
     const bool more = BUFFERS == 2 && following < g.tiles;
-    const unsigned *const x = buffers + buffer * (plane / 4);
+    const int following_image = more ? Tile(g, following).image : 0;
+    const char *const x = buffers + buffer * plane;
     const Parameters &own_parameters = parameters[buffer];
 #pragma unroll 1
     for (int turn = 0; turn < 4; turn++) {
@@ -388,32 +411,33 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
       bool entered = false;
 #pragma unroll 1
       for (; j < p.chunks; j += WARPS) {
-        const Line line(p, k, j, n.line);
-        const Walk walk(k, line.outer, line.place, g.pitch, line.inner);
+        const Line line = ahead;
+        const Walk walk(p, k, line, g.pitch, 16);
         Chunk chunk;
-        scan_chunk(chunk, c, n, x, words, line, walk, [&] {
+        scan_chunk(chunk, c, n, x + 4 * n.q, words, walk, [&] {
           const bool same = j + WARPS < p.chunks;
-          const int next = same ? j + WARPS : j + WARPS - p.chunks;
-          if (same || turn < 3) {
-            fetch(words, g, p, n, tile.image, same ? turn : turn + 1, next);
-          } else if (more) {
-            fetch(words, g, p, n, Tile(g, following).image, 0, next);
-          }
+          if (!same && turn == 3 && !more) return;
+          const Direction then(same ? turn : turn + 1 & 3);
+          ahead = Line(p, then, same ? j + WARPS : j + WARPS - p.chunks, n.line);
+          fetch(words, g, p, n, same || turn < 3 ? tile.image : following_image, then, ahead);
         });
         // Past this barrier every share of the direction before is in y, and of the tile before out of it.
         if (!entered) {
           if (turn == 3) copy_async_wait<0>();
           ring_barrier();
           if (turn == 0 && more) {
-            load_tile(g, p, following, thread, buffers + (buffer ^ 1) * (plane / 4), parameters[buffer ^ 1]);
+            load_tile(g, p, following, thread, buffers + (buffer ^ 1) * plane, parameters[buffer ^ 1]);
           }
           entered = true;
         }
         const float2 before = pass_on(chunk, n, slots, carry, j, p.chunks);
+        Line again = line;
+        again.place = unknown(line.place);
+        const Walk doubled(p, k, again, unknown(g.pitch), 32);
         if (turn == 0) {
-          add_chunk<true>(chunk, n, y, line, walk, before);
+          add_chunk<true>(chunk, y + 8 * n.q, line, doubled, before);
         } else if (turn < 3) {
-          add_chunk<false>(chunk, n, y, line, walk, before);
+          add_chunk<false>(chunk, y + 8 * n.q, line, doubled, before);
         } else {
           float2 skip = make_float2(0.f, 0.f);
 #pragma unroll
@@ -421,9 +445,10 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
             skip.x += own_parameters.d[i][2 * n.q];
             skip.y += own_parameters.d[i][2 * n.q + 1];
           }
-          const Walk target(k, line.outer, line.place, p.width, line.inner);
-          char *const out = (char *)g.y + (tile.image * g.y_image + tile.channel) * (OUTPUT ? 2 : 4);
-          write_chunk(chunk, n, x, y, line, walk, target, before, skip, (output_pair *)out + n.q, g.y_pixel / 2);
+          constexpr int bytes = OUTPUT ? 2 : 4;
+          const Walk target(p, k, line, p.width, g.y_pixel / 2);
+          char *const out = (char *)g.y + (tile.image * g.y_image + tile.channel + 2 * n.q) * bytes;
+          write_chunk(chunk, x + 4 * n.q, y + 8 * n.q, line, Walk(p, k, again, unknown(g.pitch), 16), target, before, skip, (output_pair *)out);
         }
       }
       j -= p.chunks;

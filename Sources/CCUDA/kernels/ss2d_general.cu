@@ -36,7 +36,7 @@ DEVICE real power(real x) { return exp(x); }
 constexpr real unit = 0.6931471805599453f;
 #if ELEMENT == 0
 DEVICE real softplus(real z) {
-  const float t = exp2f(-fabsf(z));
+  const float t = fast_exp2(-fabsf(z));
   // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
   float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
   p = fmaf(p, t, -6.651454418897629e-2f);
@@ -49,11 +49,10 @@ DEVICE real softplus(real z) {
   p = fmaf(p, t, 1.4426950216293335f);
   return fmaf(p, t, z < 0.f ? 0.f : z);
 }
-DEVICE real power(real x) { return exp2f(x); }
 #else
 DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
-DEVICE real power(real x) { return fast_exp2(x); }
 #endif
+DEVICE real power(real x) { return fast_exp2(x); }
 #endif
 
 DEVICE real *shared_memory() {
@@ -113,33 +112,46 @@ struct Block {
   }
 };
 
-// Calls `visit(place in shared memory, offset in global memory)` for the block's elements of a map; threads go along the
-// dimension whose elements are neighbours in global memory.
+// Calls `visit(place in shared memory, offset in global memory)` for the block's elements of a map. A warp takes rows of the
+// tile; its lanes go along the dimension whose elements are neighbours in global memory. Tiles are at most 16 wide.
 template <class Visit>
 DEVICE void for_elements(const Arguments &g, const Block &b, const long long *strides, Visit visit) {
-  const int pixels = b.height * b.width, present = min(lanes, g.channels - b.channel);
-  const bool channels_last = strides[1] == 1;
-  for (int i = (int)threadIdx.x; i < pixels * lanes; i += (int)blockDim.x) {
-    const int lane = channels_last ? i % lanes : i / pixels, pixel = channels_last ? i / lanes : i % pixels;
-    if (lane >= present) continue;
-    const int h = pixel / b.width, w = pixel - h * b.width;
-    visit((h * g.tile_width + w) * pitch + lane,
-          b.image * strides[0] + (b.channel + lane) * strides[1] + (b.row + h) * strides[2] + (b.column + w) * strides[3]);
+  const int present = min(lanes, g.channels - b.channel);
+  for (int h = b.warp; h < b.height; h += b.warps) {
+    const long long from = b.image * strides[0] + b.channel * strides[1] + (b.row + h) * strides[2] + b.column * strides[3];
+    const int to = h * g.tile_width * pitch;
+    if (strides[1] == 1) {
+      if (b.lane >= present) continue;
+#pragma unroll 16
+      for (int w = 0; w < b.width; w++) visit(to + w * pitch + b.lane, from + b.lane + w * strides[3]);
+    } else {
+      const int w = b.lane % 16;
+      if (w >= b.width) continue;
+#pragma unroll 16
+      for (int c = b.lane / 16; c < present; c += 2) visit(to + w * pitch + c, from + c * strides[1] + w * strides[3]);
+    }
   }
 }
 
 // The projections of a direction, B in the step's unit, and its weights in base 2.
 DEVICE void load_direction(const Arguments &g, const Block &b, int k, real *projection, real *weight) {
   constexpr int rows = RANK + 2 * STATE;
-  const int pixels = b.height * b.width;
-  const bool rows_first = g.projection_strides[2] == 1;
-  const element *from = g.projection + b.image * g.projection_strides[0] + k * g.projection_strides[1];
-  for (int i = (int)threadIdx.x; i < pixels * rows; i += (int)blockDim.x) {
-    const int r = rows_first ? i % rows : i / pixels, pixel = rows_first ? i / rows : i % pixels;
-    const int h = pixel / b.width, w = pixel - h * b.width;
-    const long long place = (long long)(b.row + h) * g.width + b.column + w;
-    const real v = to_real(from[r * g.projection_strides[2] + place * g.projection_strides[3]]);
-    projection[(h * g.tile_width + w) * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  const long long along_rows = g.projection_strides[2], along_pixels = g.projection_strides[3];
+  const auto load = [&](const element *from, real *to, int w, int r) {
+    const real v = to_real(__ldg(from + r * along_rows + w * along_pixels));
+    to[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  };
+  for (int h = b.warp; h < b.height; h += b.warps) {
+    const element *const from = g.projection + b.image * g.projection_strides[0] + k * g.projection_strides[1] +
+        ((long long)(b.row + h) * g.width + b.column) * along_pixels;
+    real *const to = projection + h * g.tile_width * row_size;
+    if (along_rows == 1) {
+#pragma unroll 4
+      for (int i = b.lane; i < b.width * rows; i += lanes) load(from, to, i / rows, i % rows);
+    } else if (b.lane % 16 < b.width) {
+#pragma unroll 4
+      for (int r = b.lane / 16; r < rows; r += 2) load(from, to, b.lane % 16, r);
+    }
   }
   for (int i = (int)threadIdx.x; i < RANK * lanes; i += (int)blockDim.x) {
     const int lane = i / RANK, r = i - lane * RANK, channel = min(b.channel + lane, g.channels - 1);
@@ -173,11 +185,11 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
     real state[STATE], sum = 0;
 #pragma unroll
     for (int n = 0; n < STATE; n++) state[n] = SUMS ? total[(1 + n) * lanes] : 0;
-    const int step_to_next = k.reverse ? -along : along;
-    int pixel = s * across + (k.reverse ? (items - 1) * along : 0);
+    const int pixel = s * across + (k.reverse ? (items - 1) * along : 0), next = k.reverse ? -along : along;
+    const real *row = projection + pixel * row_size, *x = b.x + pixel * pitch + b.lane;
+    real *y = b.y + pixel * pitch + b.lane;
 #pragma unroll 2
-    for (int i = 0; i < items; i++, pixel += step_to_next) {
-      const real *const row = projection + pixel * row_size;
+    for (int i = 0; i < items; i++) {
       real z = bias;
 #pragma unroll
       for (int r = 0; r < RANK; r += 4) {
@@ -187,7 +199,7 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
           if (r + j < RANK) z += dt.v[j] * (keeps_weights ? kept[keeps_weights ? r + j : 0] : weight[(r + j) * lanes + b.lane]);
         }
       }
-      const real step = softplus(z), x = b.x[pixel * pitch + b.lane], input = step * x;
+      const real step = softplus(z), input = step * *x;
       real out = 0;
 #pragma unroll
       for (int n = 0; n < STATE; n++) {
@@ -195,11 +207,13 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
         if (SUMS) out += row[RANK + STATE + n] * state[n];
       }
       if (SUMS) {
-        real &y = b.y[pixel * pitch + b.lane];
-        y = out + (first ? skip * x : y);
+        *y = out + (first ? skip * *x : *y);
+        y += next * pitch;
       } else {
         sum += step;
       }
+      x += next * pitch;
+      row += next * row_size;
     }
     if (!SUMS) {
       total[0] = sum;
@@ -213,13 +227,14 @@ template <bool SUMS>
 DEVICE void run_tile(const Arguments &g) {
   const Block b(g);
   const int size = g.tile_height * g.tile_width * row_size;
-  for_elements(g, b, g.x_strides, [&](int at, long long from) { b.x[at] = to_real(g.x[from]); });
+  for_elements(g, b, g.x_strides, [&](int at, long long from) { b.x[at] = to_real(__ldg(g.x + from)); });
 #pragma unroll 1
   for (int turn = 0; turn < 4; turn++) {
     // A direction and its reverse follow each other: their warps have the same segments.
     const Direction k((turn & 1) * 2 + (turn >> 1));
     const int place = g.together == 4 ? k.index : 0;
     if (turn == 0 && g.together == 4) {
+#pragma unroll
       for (int i = 0; i < 4; i++) load_direction(g, b, i, b.projection + i * size, b.weight + i * RANK * lanes);
     } else if (g.together == 1) {
       if (turn > 0) __syncthreads();

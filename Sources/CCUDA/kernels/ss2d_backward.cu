@@ -1,0 +1,639 @@
+// Gradients of the 2-D selective scan in four directions with one state a channel, over a map that lies channels last.
+//
+// A ring of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
+// follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. So each direction needs the
+// states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor that a
+// line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
+//
+// A block works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to its
+// own sums in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. What is summed over positions,
+// it sums over its images.
+//
+// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
+#include "prelude.cuh"
+
+constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
+constexpr int steps = row_size / 8;
+constexpr int pairs = (ITEMS + 1) / 2;
+constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
+constexpr unsigned ones = ELEMENT == 1 ? 0x3c003c00u : 0x3f803f80u;
+constexpr bool keeps_words = steps * ITEMS <= 16;
+
+struct Arguments {
+  const element *dy, *x, *projection;
+  const float *weight, *bias, *a, *d;
+  element *dx, *drows;
+  float *rows;        // [splits][images][4][WARPS][pairs][steps][32][4]
+  float *parameters;  // [groups][4 D R, 4 D, 4 D, 4 D]
+  int images, channels, height, width;
+  int pitch;   // pixels from one row of the plane in shared memory to the next
+  int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
+  int splits;  // rings that share an image
+  int group;   // images of a ring
+  long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
+};
+
+// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of lane
+// q in product s; the sum over words does not mind their order.
+constexpr int fours = steps / 4 * 4;
+DEVICE constexpr int word_of(int q, int s) {
+  return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
+                                                                                 : (steps - 1) * 4 + q;
+}
+constexpr int gate_word = RANK / 2;  // B and C
+DEVICE constexpr int gate_step() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = s;
+  return found;
+}
+DEVICE constexpr int gate_lane() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = q;
+  return found;
+}
+
+// What the four directions of a tile need besides pixels.
+struct Parameters {
+  float weight[4][8][RANK], bias[4][8], a[4][8], d[4][8];
+};
+// What the warps of a ring tell each other: the whole chunk's kept factor, state after it, gradient before it.
+struct Summary {
+  float kept[8], state[8], gradient[8];
+};
+// A warp's sums over its positions: of 8 channels each row of the weight's gradient, then bias, a and d.
+constexpr int sum_rows = 8 * steps + 3;
+typedef float Sums[sum_rows][8];
+
+// Turns 0 to 3 are the directions 0, 2, 1, 3: a walk, then its reverse.
+struct Direction {
+  bool column, reverse;
+  DEVICE explicit Direction(int turn) : column(turn & 2), reverse(turn & 1) {}
+  DEVICE int index() const { return column + 2 * reverse; }
+};
+
+// A lane's line in a plane of some pitch, forward and back.
+struct Walk {
+  int at, step;
+#if WRAP
+  int left, inner, jump;
+#endif
+  DEVICE Walk(Direction k, int outer, int place, int pitch, int inner_size) {
+    const int along = k.column ? pitch : 1, across = k.column ? 1 : pitch;
+    at = outer * across + place * along;
+    step = k.reverse ? -along : along;
+#if WRAP
+    inner = inner_size;
+    left = k.reverse ? place + 1 : inner - place;
+    jump = k.reverse ? inner * along - across : across - inner * along;
+#endif
+  }
+  DEVICE int next() {
+    const int now = at;
+    at += step;
+#if WRAP
+    if (--left == 0) {
+      at += jump;
+      left = inner;
+    }
+#endif
+    return now;
+  }
+  DEVICE int previous() {
+#if WRAP
+    if (left == inner) {
+      at -= jump;
+      left = 0;
+    }
+    left++;
+#endif
+    at -= step;
+    return at;
+  }
+};
+
+struct Lane {
+  int number, q, group, line, warp;
+  int up[3], down[3];  // lanes of the lines 1, 2 and 4 before and after
+};
+DEVICE int line_of(int group, int order) {
+  return order == 0 ? group : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1 : (group & 3) << 1 | group >> 2;
+}
+DEVICE int group_of(int line, int order) {
+  return order == 0 ? line : order == 1 ? (line & 1) | (line & 2) << 1 | (line & 4) >> 1 : line >> 1 | (line & 1) << 2;
+}
+
+// n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
+DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
+
+struct Plane {
+  int height, width, length;
+  float per_width, per_height;
+  DEVICE explicit Plane(const Arguments &g)
+      : height(g.height), width(g.width), length(g.height * g.width), per_width(1.f / (float)g.width),
+        per_height(1.f / (float)g.height) {}
+};
+
+struct Line {
+  int outer, place, inner;
+  int inside;  // positions of the line inside the plane
+  DEVICE Line(const Plane &p, Direction k, int chunk, int line) {
+    const int first = (chunk * 8 + line) * ITEMS;
+    inside = p.length - first;
+    const int forward = inside > 0 ? first : 0;
+    const int s = k.reverse ? p.length - 1 - forward : forward;
+    inner = k.column ? p.height : p.width;
+    outer = quotient(s, k.column ? p.per_height : p.per_width);
+    place = s - outer * inner;
+  }
+#if WRAP
+  DEVICE bool has(int j) const { return j < inside; }
+#else
+  DEVICE bool has(int) const { return inside > 0; }
+#endif
+};
+
+DEVICE void fetch_row(unsigned (&words)[steps], const unsigned *row, int q) {
+#pragma unroll
+  for (int s = 0; s < fours; s += 4) {
+    const uint4 v = __ldg((const uint4 *)(row + s * 4) + q);
+    words[s] = v.x; words[s + 1] = v.y; words[s + 2] = v.z; words[s + 3] = v.w;
+  }
+  if constexpr (steps % 4 >= 2) {
+    const uint2 v = __ldg((const uint2 *)(row + fours * 4) + q);
+    words[fours] = v.x; words[fours + 1] = v.y;
+  }
+  if constexpr (steps % 2 == 1) words[steps - 1] = __ldg(row + (steps - 1) * 4 + q);
+}
+
+// log2(1 + 2^z), which is z where the sum overflows.
+DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
+
+DEVICE void ring_barrier() {
+  if (WARPS * RINGS > 1) __syncthreads(); else __syncwarp();
+}
+
+// The states before this lane's line, and the gradient that comes back from behind it.
+struct Ends {
+  float state[2], gradient[2];
+};
+
+// A lane's line as if nothing came before it or after it.
+struct LineSummary {
+  float kept[2], state[2], gradient[2];
+};
+
+// Sums over the lines before (or after) this lane's, in the warp; writes the warp's own summary.
+struct Neighbours {
+  float kept_before[2], state[2], kept_after[2], gradient[2];
+  DEVICE Neighbours(const LineSummary &own, const Lane &n, Summary &out) {
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      float kept = own.kept[i], h = own.state[i];
+#pragma unroll
+      for (int b = 0; b < 3; b++) {
+        const float k = __shfl_sync(~0u, kept, n.up[b]), s = __shfl_sync(~0u, h, n.up[b]);
+        if (n.line >= 1 << b) {
+          h = fmaf(kept, s, h);
+          kept *= k;
+        }
+      }
+      if (n.line == 7) out.kept[2 * n.q + i] = kept, out.state[2 * n.q + i] = h;
+      const float k = __shfl_sync(~0u, kept, n.up[0]), s = __shfl_sync(~0u, h, n.up[0]);
+      kept_before[i] = n.line ? k : 1.f;
+      state[i] = n.line ? s : 0.f;
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      float kept = own.kept[i], h = own.gradient[i];
+#pragma unroll
+      for (int b = 0; b < 3; b++) {
+        const float k = __shfl_sync(~0u, kept, n.down[b]), s = __shfl_sync(~0u, h, n.down[b]);
+        if (n.line + (1 << b) < 8) {
+          h = fmaf(kept, s, h);
+          kept *= k;
+        }
+      }
+      if (n.line == 0) out.gradient[2 * n.q + i] = h;
+      const float k = __shfl_sync(~0u, kept, n.down[0]), s = __shfl_sync(~0u, h, n.down[0]);
+      kept_after[i] = n.line < 7 ? k : 1.f;
+      gradient[i] = n.line < 7 ? s : 0.f;
+    }
+  }
+
+  // With what the other warps wrote. Eight lanes share the chunks of the ring, in order.
+  DEVICE Ends ends(const Lane &n, const Summary *all) const {
+    Ends e;
+    constexpr int share = (WARPS + 7) / 8;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int channel = 2 * n.q + i;
+      float k_before = 1.f, before = 0.f, k_after = 1.f, after = 0.f;
+      if (WARPS > 1) {
+#pragma unroll
+        for (int w = 0; w < share; w++) {
+          const int up = n.group * share + w, down = n.group * share + share - 1 - w;
+          if (up < n.warp) {
+            before = fmaf(all[up].kept[channel], before, all[up].state[channel]);
+            k_before *= all[up].kept[channel];
+          }
+          if (down > n.warp && down < WARPS) {
+            after = fmaf(all[down].kept[channel], after, all[down].gradient[channel]);
+            k_after *= all[down].kept[channel];
+          }
+        }
+#pragma unroll
+        for (int b = 1; b < 8; b *= 2) {
+          const float k0 = __shfl_xor_sync(~0u, k_before, 4 * b), h0 = __shfl_xor_sync(~0u, before, 4 * b);
+          const float k1 = __shfl_xor_sync(~0u, k_after, 4 * b), h1 = __shfl_xor_sync(~0u, after, 4 * b);
+          const bool later = n.group & b;
+          before = later ? fmaf(k_before, h0, before) : fmaf(k0, before, h0);
+          after = later ? fmaf(k1, after, h1) : fmaf(k_after, h1, after);
+          k_before *= k0;
+          k_after *= k1;
+        }
+      }
+      e.state[i] = fmaf(kept_before[i], before, state[i]);
+      e.gradient[i] = fmaf(kept_after[i], after, gradient[i]);
+    }
+    return e;
+  }
+};
+
+// One turn of one tile for one warp.
+struct Turn {
+  const Arguments &g;
+  const Plane &p;
+  const Lane &n;
+  const Direction k;
+  const Line line;
+  const unsigned *rows;  // the direction's rows of the image
+  unsigned words[keeps_words ? ITEMS : 1][steps];
+  unsigned gates[keeps_words ? 1 : ITEMS];
+  unsigned step_pairs[ITEMS];   // log2-softplus of both channels
+  unsigned state_pairs[ITEMS];  // what is left of the state before, if the line starts with 0
+  float a[2], line_steps[2];
+
+  DEVICE Turn(const Arguments &g, const Plane &p, const Lane &n, int image, int turn)
+      : g(g), p(p), n(n), k(turn), line(p, k, n.warp, n.line),
+        rows((const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2)) {}
+
+  DEVICE Walk walk(int pitch) const { return Walk(k, line.outer, line.place, pitch, line.inner); }
+  // A line outside the plane walks along its first positions, where WRAP 0 promises that a line fits.
+#if WRAP
+  DEVICE int inside(int j, int at) const { return line.has(j) ? at : 0; }
+#else
+  DEVICE int inside(int, int at) const { return at; }
+#endif
+  DEVICE unsigned share_gate(unsigned word) const {
+    return __shfl_sync(~0u, word, (n.number & ~3) | gate_lane());
+  }
+  DEVICE unsigned gate(int j) const {
+    if constexpr (keeps_words) return share_gate(words[j][gate_step()]);
+    else return gates[j];
+  }
+  DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows + inside(j, at) * (2 * row_size), n.q); }
+
+  DEVICE LineSummary summarize(const Parameters &parameters, const unsigned *x, const unsigned *dy) {
+    unsigned high[steps], low[steps];
+    float bias[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      bias[i] = parameters.bias[k.index()][2 * n.q + i] * log2_e;
+      if (!WRAP && !line.has(0)) bias[i] = -1e30f;  // steps of 0
+      a[i] = parameters.a[k.index()][2 * n.q + i];
+    }
+#pragma unroll
+    for (int s = 0; s < steps; s++) {
+      const int r = 2 * word_of(n.q, s);
+      float2 w = make_float2(0.f, 0.f);
+      if (r < RANK) w = *(const float2 *)&parameters.weight[k.index()][n.group][r];
+      w.x *= log2_e; w.y *= log2_e;
+      high[s] = pack(w.x, w.y);
+      const float2 rounded = unpack(high[s]);
+      low[s] = pack(w.x - rounded.x, w.y - rounded.y);
+    }
+    Walk source = walk(p.width), inner = walk(g.pitch);
+    if constexpr (keeps_words) {
+#pragma unroll
+      for (int j = 0; j < ITEMS; j++) fetch(words[j], j, source.next());
+    }
+    LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
+    line_steps[0] = line_steps[1] = 0.f;
+#pragma unroll
+    for (int m = 0; m < pairs; m++) {
+      const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
+      unsigned pair[2][steps];
+      if constexpr (keeps_words) {
+#pragma unroll
+        for (int s = 0; s < steps; s++) pair[0][s] = words[j0][s], pair[1][s] = words[j1][s];
+      } else {
+        fetch(pair[0], j0, source.next());
+        if (j1 != j0) fetch(pair[1], j1, source.next());
+        else for (int s = 0; s < steps; s++) pair[1][s] = 0;
+        gates[j0] = share_gate(pair[0][gate_step()]);
+        if (j1 != j0) gates[j1] = share_gate(pair[1][gate_step()]);
+      }
+      float z[4] = {bias[0], bias[1], bias[0], bias[1]};
+#pragma unroll
+      for (int s = 0; s < steps; s++)
+        multiply_16x8x16(z, pair[0][s], pair[1][s], pair[0][s], pair[1][s], high[s], low[s]);
+#pragma unroll
+      for (int j = j0; j <= j1; j++) {
+        const int at = inside(j, inner.next()) * 4 + n.q;
+        const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j));
+        float s[2] = {softplus(z[2 * (j - j0)]), softplus(z[2 * (j - j0) + 1])};
+        if (WRAP && !line.has(j)) s[0] = s[1] = 0.f;
+        const float c = WRAP && !line.has(j) ? 0.f : bc.y;
+        step_pairs[j] = pack(s[0], s[1]);
+        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y};
+        float left[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+          const float decay = fast_exp2(a[i] * s[i]);
+          left[i] = decay * all.state[i];
+          all.state[i] = fmaf(s[i], bc.x * us[i], left[i]);
+          all.kept[i] *= decay;
+          all.gradient[i] = fmaf(all.kept[i], c * vs[i], all.gradient[i]);
+        }
+        state_pairs[j] = pack(left[0], left[1]);
+        const float2 rounded = unpack(step_pairs[j]);
+        line_steps[0] += rounded.x;
+        line_steps[1] += rounded.y;
+      }
+    }
+    if (!WRAP && !line.has(0)) all.gradient[0] = all.gradient[1] = 0.f;
+    return all;
+  }
+
+  // FIRST: of the image's tiles, which finds nothing in `sums`.
+  DEVICE void differentiate(
+      const Parameters &parameters, const unsigned *x, const unsigned *dy, float2 *dx, Ends ends, int turn, bool first,
+      float4 *sums, Sums &totals, element_pair *out, long long pixel) {
+    Walk inner = walk(g.pitch), outer = walk(p.width);
+#pragma unroll
+    for (int j = 0; j < ITEMS; j++) inner.next(), outer.next();
+    unsigned weights[steps];  // column c of product s is element 2 word_of(c / 2, s) + c % 2 of the row
+#pragma unroll
+    for (int s = 0; s < steps; s++) {
+      const int r = 2 * word_of(n.group >> 1, s) + (n.group & 1);
+      weights[s] = 0;
+      if (r < RANK) weights[s] = pack(parameters.weight[k.index()][2 * n.q][r], parameters.weight[k.index()][2 * n.q + 1][r]);
+    }
+    const unsigned b_column = n.group == 2 * gate_lane() ? ones : 0, c_column = n.group == 2 * gate_lane() + 1 ? ones : 0;
+    float weight_sums[(steps + 1) / 2][4] = {};
+    float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f}, d_sum[2] = {0.f, 0.f}, skip[2] = {0.f, 0.f};
+    if (turn == 3) {
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        skip[0] += parameters.d[i][2 * n.q];
+        skip[1] += parameters.d[i][2 * n.q + 1];
+      }
+    }
+#pragma unroll
+    for (int m = pairs - 1; m >= 0; m--) {
+      const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
+      float4 fragments[steps];
+#pragma unroll
+      for (int s = 0; s < steps; s++) {
+        fragments[s] = make_float4(0.f, 0.f, 0.f, 0.f);
+        if (!first) fragments[s] = sums[(m * steps + s) * 32 + n.number];
+      }
+      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
+#pragma unroll
+      for (int s = 0; s < steps; s++) pair[1][s] = 0;
+#pragma unroll
+      for (int j = j1; j >= j0; j--) {
+        const int from = outer.previous(), at = inside(j, inner.previous()) * 4 + n.q;
+        if constexpr (keeps_words) {
+#pragma unroll
+          for (int s = 0; s < steps; s++) pair[j - j0][s] = words[j][s];
+        } else {
+          fetch(pair[j - j0], j, from);
+        }
+        const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j)), s = unpack(step_pairs[j]);
+        const float2 q = unpack(state_pairs[j]);
+        const float b = bc.x, c = WRAP && !line.has(j) ? 0.f : bc.y;
+        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {s.x, s.y}, locals[2] = {q.x, q.y};
+        float raw[2], input[2], output[2], gain[2];
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+          const float left = fmaf(fast_exp2(a[i] * line_steps[i]), ends.state[i], locals[i]);
+          line_steps[i] -= ss[i];
+          const float bu = b * us[i], h = fmaf(ss[i], bu, left);
+          const float gradient = fmaf(c, vs[i], ends.gradient[i]);
+          ends.gradient[i] = fast_exp2(a[i] * ss[i]) * gradient;
+          const float scaled = gradient * ss[i];
+          raw[i] = gradient * fmaf(a[i] * ln_2, left, bu) * (1.f - fast_exp2(-ss[i]));
+          input[i] = scaled * us[i];
+          output[i] = vs[i] * h;
+          gain[i] = scaled * b;
+          a_sum[i] = fmaf(scaled, left, a_sum[i]);
+          if (steps % 2 == 0) bias_sum[i] += raw[i];
+        }
+        dz[j - j0] = pack(raw[0], raw[1]);
+        db[j - j0] = pack(input[0], input[1]);
+        dc[j - j0] = pack(output[0], output[1]);
+        if (!line.has(j)) continue;
+        float2 sum = make_float2(gain[0], gain[1]);
+        if (turn > 0) {
+          const float2 before = dx[at];
+          sum.x += before.x; sum.y += before.y;
+        }
+        if (turn < 3) {
+          dx[at] = sum;
+        } else {
+          out[from * pixel] = pack(fmaf(ln_2, sum.x, skip[0] * v.x), fmaf(ln_2, sum.y, skip[1] * v.y));
+          d_sum[0] = fmaf(u.x, v.x, d_sum[0]);
+          d_sum[1] = fmaf(u.y, v.y, d_sum[1]);
+        }
+      }
+      const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
+#pragma unroll
+      for (int s = 0; s < steps; s++) {
+        float f[4] = {fragments[s].x, fragments[s].y, fragments[s].z, fragments[s].w};
+        multiply_16x8x8(f, dz[0], dz[1], weights[s]);
+        if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
+        sums[(m * steps + s) * 32 + n.number] = make_float4(f[0], f[1], f[2], f[3]);
+      }
+#pragma unroll
+      for (int s = 0; s < steps; s += 2) {
+        const unsigned low0 = transpose_8x8(pair[0][s]), low1 = transpose_8x8(pair[1][s]);
+        const unsigned high0 = s + 1 < steps ? transpose_8x8(pair[0][s + 1 < steps ? s + 1 : s]) : ones;
+        const unsigned high1 = s + 1 < steps ? transpose_8x8(pair[1][s + 1 < steps ? s + 1 : s]) : ones;
+        multiply_16x8x16(weight_sums[s / 2], low0, high0, low1, high1, turned0, turned1);
+      }
+    }
+#pragma unroll
+    for (int s = 0; s < steps; s++) {
+      const float *f = &weight_sums[s / 2][s % 2 * 2];
+      *(float2 *)&totals[8 * s + n.group][2 * n.q] = make_float2(f[0], f[1]);
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      if (steps % 2 == 1) bias_sum[i] = weight_sums[steps / 2][2 + i];
+#pragma unroll
+      for (int b = 4; b < 32; b *= 2) {
+        if (steps % 2 == 0) bias_sum[i] += __shfl_xor_sync(~0u, bias_sum[i], b);
+        a_sum[i] += __shfl_xor_sync(~0u, a_sum[i], b);
+        if (turn == 3) d_sum[i] += __shfl_xor_sync(~0u, d_sum[i], b);
+      }
+      if (n.group == 0) {
+        totals[8 * steps][2 * n.q + i] = bias_sum[i];
+        totals[8 * steps + 1][2 * n.q + i] = a_sum[i];
+        totals[8 * steps + 2][2 * n.q + i] = d_sum[i];
+      }
+    }
+  }
+};
+
+DEVICE void load_tile(
+    const Arguments &g, const Plane &p, int image, int channel, int thread, unsigned *x, unsigned *dy,
+    Parameters &parameters) {
+  const element *from = g.x + image * g.x_image + channel, *dy_from = g.dy + image * g.dy_image + channel;
+  for (int i = thread; i < p.length; i += WARPS * 32) {
+    const int to = (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 4;
+    copy_async_16(x + to, from + i * g.x_pixel);
+    copy_async_16(dy + to, dy_from + i * g.dy_pixel);
+  }
+  for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
+    const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
+    copy_async_16(&parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + channel) * RANK + part);
+  }
+  for (int i = thread; i < 24; i += WARPS * 32) {
+    const int k = i / 2 % 4, part = i % 2 * 4;
+    const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
+    copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + channel + part);
+  }
+  copy_async_commit();
+}
+
+// The ring's sums over positions of one direction join those of the images before.
+DEVICE void add_parameters(
+    const Arguments &g, const Sums *sums, int thread, int k, int channel, bool first, bool last_turn, float *to) {
+  const long long vector = 4ll * g.channels;
+  for (int i = thread; i < (sum_rows - !last_turn) * 8; i += WARPS * 32) {
+    const int row = i / 8, r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
+    if (row < 8 * steps && r >= RANK) continue;
+    float sum = 0.f;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++) sum += (&sums[w][0][0])[i];
+    const long long at = (long long)k * g.channels + channel + i % 8;
+    if (row == 8 * steps + 2) {
+      for (int copy = 0; copy < 4; copy++) {
+        float *const target = to + vector * (RANK + 2) + copy * g.channels + channel + i % 8;
+        *target = first ? sum : *target + sum;
+      }
+      continue;
+    }
+    if (row == 8 * steps + 1) sum *= ln_2 * ln_2;
+    float *const target = to + (row < 8 * steps ? at * RANK + r : vector * (RANK + row - 8 * steps) + at);
+    *target = first ? sum : *target + sum;
+  }
+}
+
+DEVICE long long row_fragments() { return 4ll * WARPS * pairs * steps * 32; }
+
+KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
+  Lane n;
+  const int ring = (int)threadIdx.x / (WARPS * 32), thread = (int)threadIdx.x - ring * (WARPS * 32);
+  n.number = thread & 31;
+  n.q = n.number & 3;
+  n.group = n.number >> 2;
+  n.warp = thread >> 5;
+  n.line = line_of(n.group, g.order);
+#pragma unroll
+  for (int b = 0; b < 3; b++) {
+    n.up[b] = group_of(n.line >= 1 << b ? n.line - (1 << b) : 0, g.order) * 4 + n.q;
+    n.down[b] = group_of(n.line + (1 << b) < 8 ? n.line + (1 << b) : 7, g.order) * 4 + n.q;
+  }
+  const Plane p(g);
+
+  SHARED_MEMORY(char, memory);
+  const int plane = p.height * g.pitch * 16;
+  constexpr int fixed = (int)(sizeof(Parameters) + 2 * WARPS * (sizeof(Summary) + sizeof(Sums)));
+  char *const own = memory + ring * (4 * plane + fixed);
+  float2 *const dx = (float2 *)own;
+  unsigned *const x = (unsigned *)(own + 2 * plane), *const dy = (unsigned *)(own + 3 * plane);
+  Parameters &parameters = *(Parameters *)(own + 4 * plane);
+  Summary *const summaries = (Summary *)(&parameters + 1);
+  Sums *const sums = (Sums *)(summaries + 2 * WARPS);
+
+  const int columns = g.channels / 8;
+  const int number = (int)blockIdx.x * RINGS + ring, split = number % g.splits, group = number / g.splits;
+  const int first_column = (int)((long long)columns * split / g.splits);
+  const int last_column = (int)((long long)columns * (split + 1) / g.splits);
+  float *const totals = g.parameters + (long long)group * 4 * g.channels * (RANK + 3);
+  // Rings of a block keep step: each has as many turns as the largest.
+  const int most = (columns + g.splits - 1) / g.splits;
+  for (int at = 0; at < g.group; at++) {
+    const int image = group * g.group + at;
+    for (int i = 0; i < most; i++) {
+      const int column = first_column + i;
+      const bool active = image < g.images && column < last_column;
+      if (active) load_tile(g, p, image, column * 8, thread, x, dy, parameters);
+      copy_async_wait<0>();
+      ring_barrier();
+#pragma unroll 1
+      for (int turn = 0; turn < 4; turn++) {
+        // Of two copies each, so that one barrier a turn keeps readers and writers apart.
+        Summary *const own_summaries = summaries + turn % 2 * WARPS;
+        Sums *const own_sums = sums + turn % 2 * WARPS;
+        if (active) {
+          Turn own_turn(g, p, n, image, turn);
+          const Neighbours neighbours(own_turn.summarize(parameters, x, dy), n, own_summaries[n.warp]);
+          ring_barrier();
+          if (turn > 0) {
+            add_parameters(
+                g, sums + (turn - 1) % 2 * WARPS, thread, Direction(turn - 1).index(), column * 8, at == 0, false, totals);
+          }
+          const Ends ends = neighbours.ends(n, own_summaries);
+          float4 *const fragments = (float4 *)g.rows + ((long long)split * g.images + image) * row_fragments() +
+                                    (turn * WARPS + n.warp) * (pairs * steps * 32);
+          own_turn.differentiate(
+              parameters, x, dy, dx, ends, turn, i == 0, fragments, own_sums[n.warp],
+              (element_pair *)(g.dx + image * g.dx_image + column * 8) + n.q, g.dx_pixel / 2);
+        } else {
+          ring_barrier();
+        }
+      }
+      ring_barrier();
+      if (active) add_parameters(g, sums + WARPS, thread, Direction(3).index(), column * 8, at == 0, true, totals);
+    }
+  }
+}
+
+// Adds up what the rings of an image found for the projection's rows, in order, and writes the rows with their filling.
+KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
+  const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
+  if (index >= g.images * row_fragments()) return;
+  const float4 *from = (const float4 *)g.rows + index;
+  float4 sum = from[0];
+  for (int split = 1; split < g.splits; split++) {
+    const float4 v = from[split * (g.images * row_fragments())];
+    sum.x += v.x; sum.y += v.y; sum.z += v.z; sum.w += v.w;
+  }
+  const int lane = (int)(index % 32), q = lane & 3;
+  long long rest = index / 32;
+  const int s = (int)(rest % steps);
+  rest /= steps;
+  const int m = (int)(rest % pairs);
+  rest /= pairs;
+  const int warp = (int)(rest % WARPS);
+  rest /= WARPS;
+  const int turn = (int)(rest % 4);
+  const Plane p(g);
+  const Direction k(turn);
+  const Line line(p, k, warp, line_of(lane >> 2, g.order));
+  Walk walk(k, line.outer, line.place, p.width, line.inner);
+  int at[2] = {0, 0};
+  for (int j = 0; j <= 2 * m + 1; j++) at[j & 1] = walk.next();
+  const int word = word_of(q, s);
+  element_pair *const rows = (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
+  const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
+  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sum.x * scale, sum.y * scale);
+  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sum.z * scale, sum.w * scale);
+}

@@ -1,0 +1,525 @@
+// Gradients of the 2-D selective scan in four directions for any map: any size, strides, rank and count of states.
+//
+// The plane is cut into square tiles, and a path into the segments that tiles cut out of its rows or columns. With h the
+// states, a_t the decays and g_t = C_t dy_t + a_{t+1} g_{t+1} their gradients, the first kernel finds for each segment the
+// sum of its steps, the states that it leaves behind a state of 0, and the gradient a_t g_t before it of nothing after it;
+// the second turns these into the states before and the gradients after each segment; the third computes states, then
+// gradients, of a tile's segments from there. States are not kept from the forward pass.
+//
+// A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE are the
+// counts of the definition, BLOCKS the blocks of a multiprocessor; OUTPUT 0 reads dy as `real`, else as elements. Pixels
+// outside the map have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are
+// those of a block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
+#include "prelude.cuh"
+
+#if OUTPUT
+typedef element upstream;
+#else
+typedef real upstream;
+#endif
+
+struct Arguments {
+  const upstream *dy;
+  const element *x, *projection;
+  const real *weight, *bias, *a, *d;
+  element *dx, *dprojection;
+  real *scratch;     // [images][columns][4][segments][1 + 2 STATE][32]
+  real *rows;        // [images][splits][4][pixels][RANK + 2 STATE]
+  real *parameters;  // [all images][groups][weight [4, D, R], bias [4, D], a [4D, N], d [4D]]
+  int channels, height, width;
+  int down, across;    // tiles
+  int splits, groups;  // parts of the channels and of the tiles that have blocks of their own
+  int together;        // directions whose projections lie in shared memory at a time: 4 or 1
+  long long first_image, images;  // of this launch
+  long long dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
+};
+
+constexpr int lanes = 32, pitch = lanes + 1, pixels = SIDE * SIDE, plane = pixels * pitch;
+constexpr int row_count = RANK + 2 * STATE, row_size = (row_count + 3) / 4 * 4;
+constexpr int weight_size = (RANK + 7) / 8 * 8 + 4;
+constexpr int parameter_count = RANK + STATE + 2, total_count = 1 + 2 * STATE;
+// To add up what the lanes have, a warp becomes `parts` groups of one lane an item.
+constexpr int line = SIDE > 8 ? 16 : SIDE > 4 ? 8 : SIDE > 2 ? 4 : SIDE;
+constexpr int parts = lanes / line, exchange_pitch = lanes + parts, exchange = SIDE * exchange_pitch;
+
+#if ELEMENT == 3
+constexpr real unit = 1;
+DEVICE real softplus(real z) { return z > 20 ? z : log1p(exp(z)); }
+DEVICE real softplus_slope(real step) { return -expm1(-step); }
+DEVICE real power(real x) { return exp(x); }
+#else
+// Steps are in units of ln 2, so that a decay is a power of two.
+constexpr real unit = 0.6931471805599453f;
+#if ELEMENT == 0
+DEVICE real softplus(real z) {
+  const float t = exp2f(-fabsf(z));
+  // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
+  float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
+  p = fmaf(p, t, -6.651454418897629e-2f);
+  p = fmaf(p, t, 1.3734637200832367e-1f);
+  p = fmaf(p, t, -2.1173414587974548e-1f);
+  p = fmaf(p, t, 2.8077247738838196e-1f);
+  p = fmaf(p, t, -3.5942214727401733e-1f);
+  p = fmaf(p, t, 4.8079347610473633e-1f);
+  p = fmaf(p, t, -7.213440537452698e-1f);
+  p = fmaf(p, t, 1.4426950216293335f);
+  return fmaf(p, t, z < 0.f ? 0.f : z);
+}
+DEVICE real softplus_slope(real step) {
+  // Minimax for (1 - 2^-s) / s on [0, 1/2], relative error 1e-8; above, nothing cancels.
+  float q = fmaf(step, -1.5383654681500047e-4f, 1.3387389481067657e-3f);
+  q = fmaf(q, -step, 9.618307463824749e-3f);
+  q = fmaf(q, -step, 5.550367385149002e-2f);
+  q = fmaf(q, -step, 2.4022649228572845e-1f);
+  q = fmaf(q, -step, 6.931471824645996e-1f);
+  return step < 0.5f ? step * q : 1.f - exp2f(-step);
+}
+DEVICE real power(real x) { return exp2f(x); }
+#else
+DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
+DEVICE real softplus_slope(real step) { return 1.f - fast_exp2(-step); }
+DEVICE real power(real x) { return fast_exp2(x); }
+#endif
+#endif
+
+DEVICE real *shared_memory() {
+  SHARED_MEMORY(real, memory);
+  return memory;
+}
+
+struct alignas(4 * sizeof(real)) Quad {
+  real v[4];
+};
+
+// Where a direction walks: 0 rows, 1 columns, 2 and 3 their reverses.
+struct Direction {
+  int index;
+  bool column, reverse;
+  DEVICE explicit Direction(int k) : index(k), column(k & 1), reverse(k & 2) {}
+};
+
+// The plane's segments of a direction are numbered along its walk forwards.
+DEVICE long long segments_of(const Arguments &g, bool column) {
+  return column ? (long long)g.width * g.down : (long long)g.height * g.across;
+}
+DEVICE real *scratch_of(const Arguments &g, long long task, Direction k) {
+  const long long rows = segments_of(g, false), columns = segments_of(g, true);
+  const long long before = (2 * task + k.reverse) * (rows + columns) + (k.column ? rows : 0);
+  return g.scratch + before * total_count * lanes;
+}
+DEVICE int columns_of(const Arguments &g) { return (g.channels + lanes - 1) / lanes; }
+
+// A tile of 32 channels of one image, in shared memory.
+struct Tile {
+  int lane, warp;
+  int channel, own;       // the first channel; the lane's: lanes past the last channel repeat that
+  long long image, task;  // of this launch
+  int tile_row, tile_column, row, column, height, width;
+  real *projection, *weight;     // [together][pixels][row_size], [together][32][weight_size]
+  real *map;                     // x, dy and dx, [pixels][pitch] each
+  real *exchanged, *parameters;  // of this warp: [2][SIDE][exchange_pitch]; of all, [SIDE][parameter_count][32]
+
+  DEVICE Tile(const Arguments &g, long long image, int column_of_channels, int tile) : image(image) {
+    lane = (int)threadIdx.x % lanes;
+    warp = (int)threadIdx.x / lanes;
+    channel = column_of_channels * lanes;
+    own = min(channel + lane, g.channels - 1);
+    task = image * columns_of(g) + column_of_channels;
+    tile_row = tile / g.across;
+    tile_column = tile % g.across;
+    row = tile_row * SIDE;
+    column = tile_column * SIDE;
+    height = min(SIDE, g.height - row);
+    width = min(SIDE, g.width - column);
+    projection = shared_memory();
+    weight = projection + g.together * pixels * row_size;
+    exchanged = weight + g.together * lanes * weight_size + warp * 2 * exchange;
+    parameters = weight + g.together * lanes * weight_size + SIDE * 2 * exchange;
+    map = parameters + SIDE * parameter_count * lanes;
+  }
+};
+
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; threads go
+// along the dimension whose elements are neighbours in global memory.
+template <class Visit>
+DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *strides, Visit visit) {
+  const bool channels_last = strides[1] == 1;
+#pragma unroll 4
+  for (int i = (int)threadIdx.x; i < pixels * lanes; i += SIDE * lanes) {
+    const int lane = channels_last ? i % lanes : i / pixels, pixel = channels_last ? i / lanes : i % pixels;
+    const int h = pixel / SIDE, w = pixel % SIDE;
+    const long long offset = (g.first_image + b.image) * strides[0] + (b.channel + lane) * strides[1] +
+                             (b.row + h) * strides[2] + (b.column + w) * strides[3];
+    visit(pixel * pitch + lane, offset, h < b.height && w < b.width && b.channel + lane < g.channels);
+  }
+}
+
+DEVICE void load_maps(const Arguments &g, const Tile &b) {
+  for_elements(g, b, g.x_strides, [&](int at, long long from, bool present) {
+    b.map[at] = present ? to_real(g.x[from]) : 0;
+  });
+  for_elements(g, b, g.dy_strides, [&](int at, long long from, bool present) {
+#if OUTPUT
+    b.map[plane + at] = present ? to_real(g.dy[from]) : 0;
+#else
+    b.map[plane + at] = present ? g.dy[from] : 0;
+#endif
+  });
+}
+
+// The projections of a direction, B in the step's unit, and its weights in base 2.
+DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) {
+  real *const projection = b.projection + place * pixels * row_size, *const weight = b.weight + place * lanes * weight_size;
+  const bool rows_first = g.projection_strides[2] == 1;
+  const element *from =
+      g.projection + (g.first_image + b.image) * g.projection_strides[0] + k * g.projection_strides[1];
+#pragma unroll 2
+  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
+    const int r = rows_first ? i % row_count : i / pixels, pixel = rows_first ? i / row_count : i % pixels;
+    const int h = pixel / SIDE, w = pixel % SIDE;
+    const long long position = (long long)(b.row + h) * g.width + b.column + w;
+    const real v = h < b.height && w < b.width
+        ? to_real(from[r * g.projection_strides[2] + position * g.projection_strides[3]]) : 0;
+    projection[pixel * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  }
+  for (int i = (int)threadIdx.x; i < weight_size * lanes; i += SIDE * lanes) {
+    const int lane = i / weight_size, r = i % weight_size;
+    const bool present = r < RANK && b.channel + lane < g.channels;
+    weight[i] = present ? g.weight[((long long)k * g.channels + b.channel + lane) * RANK + r] * (1 / unit) : 0;
+  }
+}
+
+// A warp's segment of a direction; item 0 is the first along the walk.
+struct Segment {
+  bool exists;
+  int first, next;  // pixels
+  int begin, end;   // items in the map
+  real *total;      // the lane's part of the segment's totals
+
+  DEVICE Segment(const Arguments &g, const Tile &b, Direction k) {
+    const int count = k.column ? b.width : b.height, items = k.column ? b.height : b.width;
+    const int along = k.column ? SIDE : 1, across = k.column ? 1 : SIDE;
+    exists = b.warp < count;
+    first = b.warp * across + (k.reverse ? (SIDE - 1) * along : 0);
+    next = k.reverse ? -along : along;
+    begin = k.reverse ? SIDE - items : 0;
+    end = exists ? begin + items : 0;
+    const long long number = k.column ? (long long)(b.column + b.warp) * g.down + b.tile_row
+                                      : (long long)(b.row + b.warp) * g.across + b.tile_column;
+    total = scratch_of(g, b.task, k) + number * total_count * lanes + b.lane;
+  }
+  DEVICE int pixel(int item) const { return first + item * next; }
+};
+
+DEVICE void find_steps(const Tile &b, const Segment &s, const real *projection, const real *weight, real bias,
+                       real (&step)[SIDE]) {
+#pragma unroll
+  for (int i = 0; i < SIDE; i++) step[i] = bias;
+#pragma unroll 4
+  for (int r = 0; r < RANK; r += 4) {
+    const Quad w = *(const Quad *)(weight + b.lane * weight_size + r);
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      const Quad dt = *(const Quad *)(projection + s.pixel(i) * row_size + r);
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        if (r + j < RANK) step[i] += dt.v[j] * w.v[j];
+      }
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < SIDE; i++) step[i] = i >= s.begin && i < s.end ? softplus(step[i]) : 0;
+}
+
+DEVICE void find_totals(const Arguments &g, const Tile &b, Direction k, const real *projection, const real *weight) {
+  const Segment s(g, b, k);
+  const long long parameter = (long long)k.index * g.channels + b.own;
+  real step[SIDE], sum = 0;
+  find_steps(b, s, projection, weight, g.bias[parameter] * (1 / unit), step);
+#pragma unroll
+  for (int i = 0; i < SIDE; i++) sum += step[i];
+  if (!s.exists) return;
+  s.total[0] = sum;
+#pragma unroll 2
+  for (int n = 0; n < STATE; n++) {
+    const real a = g.a[parameter * STATE + n];
+    real state = 0, gradient = 0, decays = 1;
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      const real *const row = projection + s.pixel(i) * row_size + RANK + n;
+      const real *const map = b.map + s.pixel(i) * pitch + b.lane;
+      const real decay = power(a * step[i]);
+      state = decay * state + row[0] * (step[i] * map[0]);
+      decays *= decay;
+      gradient += decays * (row[STATE] * map[plane]);
+    }
+    s.total[(1 + n) * lanes] = state;
+    s.total[(1 + STATE + n) * lanes] = gradient;
+  }
+}
+
+KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_totals(Arguments g) {
+  const int tiles = g.down * g.across, columns = columns_of(g);
+  const long long task = blockIdx.x / tiles;
+  const Tile b(g, task / columns, (int)(task % columns), (int)(blockIdx.x % tiles));
+  load_maps(g, b);
+#pragma unroll 1
+  for (int k = 0; k < 4; k++) {
+    const int place = g.together == 4 ? k : 0;
+    if (g.together == 4 && k == 0) {
+#pragma unroll 1
+      for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
+    } else if (g.together == 1) {
+      if (k > 0) __syncthreads();
+      load_direction(g, b, k, 0);
+    }
+    if (k == 0 || g.together == 1) __syncthreads();
+    find_totals(g, b, Direction(k), b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+  }
+}
+
+// A block is the states, or their gradients, of one number of state of a direction and task; its warps share the segments.
+KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
+  real *const pieces = shared_memory();  // [warps][2][32]
+  const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
+  const int which = (int)(blockIdx.x % (2 * STATE)), n = which % STATE;
+  const Direction k((int)(blockIdx.x / (2 * STATE) % 4));
+  const bool backwards = k.reverse != (which >= STATE);
+  const long long task = blockIdx.x / (2 * STATE) / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
+  const int channel = min((int)(task % columns_of(g)) * lanes + lane, g.channels - 1);
+  const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
+  real *const totals = scratch_of(g, task, k) + lane;
+  const long long begin = min(warp * each, count), end = min(begin + each, count);
+  const auto total = [&](long long i) { return totals + (backwards ? count - 1 - i : i) * total_count * lanes; };
+  real sum = 0, state = 0;
+#pragma unroll 4
+  for (long long i = begin; i < end; i++) {
+    const real steps = total(i)[0];
+    state = power(a * steps) * state + total(i)[(1 + which) * lanes];
+    sum += steps;
+  }
+  pieces[2 * warp * lanes + lane] = sum;
+  pieces[(2 * warp + 1) * lanes + lane] = state;
+  __syncthreads();
+  state = 0;
+  for (int i = 0; i < warp; i++) {
+    state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
+  }
+#pragma unroll 4
+  for (long long i = begin; i < end; i++) {
+    real &own = total(i)[(1 + which) * lanes];
+    const real left = own;
+    own = state;
+    state = power(a * total(i)[0]) * state + left;
+  }
+}
+
+// The sum over lanes of item lane % line of [SIDE][exchange_pitch].
+DEVICE real sum_over_lanes(const Tile &b, const real *values) {
+  const int item = min(b.lane % line, SIDE - 1), part = b.lane / line;
+  real sum = 0;
+#pragma unroll
+  for (int j = 0; j < line; j++) sum += values[item * exchange_pitch + j * parts + part];
+#pragma unroll
+  for (int by = line; by < lanes; by *= 2) sum += __shfl_xor_sync(~0u, sum, by);
+  return sum;
+}
+
+// Gradients of a direction's segments: adds to the tile's dx, puts the rows' in place of the rows, and the warp's share of
+// the parameters' into `b.parameters`.
+DEVICE void find_gradients(
+    const Arguments &g, const Tile &b, Direction k, real *projection, const real *weight) {
+  const Segment s(g, b, k);
+  const long long parameter = (long long)k.index * g.channels + b.own;
+  real *const sums = b.parameters + b.warp * parameter_count * lanes + b.lane;
+  real step[SIDE], dstep[SIDE], dinput[SIDE];
+  find_steps(b, s, projection, weight, g.bias[parameter] * (1 / unit), step);
+#pragma unroll
+  for (int i = 0; i < SIDE; i++) dstep[i] = dinput[i] = 0;
+  const int item = b.lane % line;
+  real *const item_row = projection + s.pixel(min(item, SIDE - 1)) * row_size;
+  const bool writes = b.lane < SIDE;
+  real *const exchanged = b.exchanged + b.lane;
+#pragma unroll 1
+  for (int n = 0; n < STATE; n++) {
+    const real a = g.a[parameter * STATE + n];
+    const real before = s.exists ? s.total[(1 + n) * lanes] : 0;
+    real gradient = s.exists ? s.total[(1 + STATE + n) * lanes] : 0;
+    real state[SIDE], decay[SIDE], da = 0;
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      decay[i] = power(a * step[i]);
+      const real input = step[i] * b.map[s.pixel(i) * pitch + b.lane];
+      state[i] = decay[i] * (i > 0 ? state[i - 1] : before) + projection[s.pixel(i) * row_size + RANK + n] * input;
+    }
+#pragma unroll
+    for (int i = SIDE - 1; i >= 0; i--) {
+      const real *const row = projection + s.pixel(i) * row_size + RANK + n;
+      const real *const map = b.map + s.pixel(i) * pitch + b.lane;
+      const real dy = map[plane];
+      gradient += row[STATE] * dy;
+      exchanged[i * exchange_pitch] = gradient * (step[i] * map[0]);
+      exchanged[exchange + i * exchange_pitch] = dy * state[i];
+      dinput[i] += gradient * row[0];
+      gradient *= decay[i];
+      const real ddecay = gradient * (i > 0 ? state[i - 1] : before);
+      da += ddecay * step[i];
+      dstep[i] += ddecay * (a * unit);
+    }
+    sums[(RANK + 1 + n) * lanes] = da * unit;
+    __syncwarp();
+    const real db = sum_over_lanes(b, b.exchanged) * unit, dc = sum_over_lanes(b, b.exchanged + exchange);
+    if (writes) item_row[RANK + n] = db, item_row[RANK + STATE + n] = dc;
+    __syncwarp();
+  }
+  real dbias = 0;
+#pragma unroll
+  for (int i = 0; i < SIDE; i++) {
+    real *const map = b.map + s.pixel(i) * pitch + b.lane;
+    map[2 * plane] += dinput[i] * step[i];
+    const real dz = (dstep[i] + dinput[i] * map[0]) * softplus_slope(step[i]);
+    exchanged[i * exchange_pitch] = dz;
+    dstep[i] = dz;
+    dbias += dz;
+  }
+  sums[RANK * lanes] = dbias * (1 / unit);
+#pragma unroll 2
+  for (int r = 0; r < RANK; r += 4) {
+    real dweight[4] = {};
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      const Quad dt = *(const Quad *)(projection + s.pixel(i) * row_size + r);
+#pragma unroll
+      for (int j = 0; j < 4; j++) dweight[j] += dstep[i] * dt.v[j];
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (r + j < RANK) sums[(r + j) * lanes] = dweight[j] * (1 / unit);
+    }
+  }
+  __syncwarp();
+  const int part = b.lane / line;
+  const real *const dz = b.exchanged + min(item, SIDE - 1) * exchange_pitch + part;
+#pragma unroll 2
+  for (int r = 0; r < RANK; r += 4) {
+    real ddt[4] = {};
+#pragma unroll
+    for (int i = 0; i < line; i++) {
+      const Quad w = *(const Quad *)(weight + (i * parts + part) * weight_size + r);
+      const real v = dz[i * parts];
+#pragma unroll
+      for (int j = 0; j < 4; j++) ddt[j] += v * w.v[j];
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+#pragma unroll
+      for (int by = line; by < lanes; by *= 2) ddt[j] += __shfl_xor_sync(~0u, ddt[j], by);
+      if (r + j < RANK && writes) item_row[r + j] = ddt[j];
+    }
+  }
+}
+
+// Adds the warps' sums of parameter gradients to the block's; the first tile's are written.
+DEVICE void add_parameters(const Arguments &g, const Tile &b, real *block, int k, bool first, bool with_skip) {
+  const long long all = 4ll * g.channels;
+  for (int i = (int)threadIdx.x; i < (parameter_count - !with_skip) * lanes; i += SIDE * lanes) {
+    const int which = i / lanes, channel = b.channel + i % lanes;
+    if (channel >= g.channels) continue;
+    real sum = 0;
+#pragma unroll
+    for (int warp = 0; warp < SIDE; warp++) sum += b.parameters[warp * parameter_count * lanes + i];
+    const long long place = (long long)k * g.channels + channel;
+    const auto add = [&](real *to) { *to = first ? sum : *to + sum; };
+    if (which < RANK) {
+      add(block + place * RANK + which);
+    } else if (which == RANK) {
+      add(block + all * RANK + place);
+    } else if (which <= RANK + STATE) {
+      add(block + all * (RANK + 1) + place * STATE + which - RANK - 1);
+    } else {
+      // D sees the same product along every direction.
+      for (int copy = 0; copy < 4; copy++) {
+        add(block + all * (RANK + 1 + STATE) + (long long)copy * g.channels + channel);
+      }
+    }
+  }
+}
+
+DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, bool first) {
+  const real *const projection = b.projection + place * pixels * row_size;
+  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
+    const int r = i % row_count, pixel = i / row_count, h = pixel / SIDE, w = pixel % SIDE;
+    if (h >= b.height || w >= b.width) continue;
+    real &sum = rows[((long long)(b.row + h) * g.width + b.column + w) * row_count + r];
+    const real own = projection[pixel * row_size + r];
+    sum = first ? own : sum + own;
+  }
+}
+
+// A block is a part of the tiles and of the channels of an image; only it touches its sums.
+KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_gradients(Arguments g) {
+  const int group = (int)(blockIdx.x % g.groups), split = (int)(blockIdx.x / g.groups % g.splits);
+  const long long image = blockIdx.x / g.groups / g.splits;
+  const long long tiles = (long long)g.down * g.across, columns = columns_of(g), length = (long long)g.height * g.width;
+  const int first_tile = (int)(group * tiles / g.groups), last_tile = (int)((group + 1) * tiles / g.groups);
+  const int first_column = (int)(split * columns / g.splits), last_column = (int)((split + 1) * columns / g.splits);
+  real *const rows = g.rows + (image * g.splits + split) * 4 * length * row_count;
+  real *const parameters =
+      g.parameters + ((g.first_image + image) * g.groups + group) * 4 * g.channels * parameter_count;
+#pragma unroll 1
+  for (int tile = first_tile; tile < last_tile; tile++) {
+#pragma unroll 1
+    for (int column = first_column; column < last_column; column++) {
+      const Tile b(g, image, column, tile);
+      load_maps(g, b);
+#pragma unroll 1
+      for (int turn = 0; turn < 4; turn++) {
+        // A direction and its reverse follow each other: their warps have the same segments.
+        const Direction k((turn & 1) * 2 + (turn >> 1));
+        const int place = g.together == 4 ? k.index : 0;
+        if (g.together == 1) {
+          load_direction(g, b, k.index, 0);
+        } else if (turn == 0) {
+#pragma unroll 1
+          for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
+        }
+        if (turn == 0 || g.together == 1) __syncthreads();
+        if (turn == 0) {
+          real skip = 0, dskip = 0;
+          for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+          for (int i = 0; i < SIDE; i++) {
+            real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
+            map[2 * plane] = skip * map[plane];
+            dskip += map[0] * map[plane];
+          }
+          b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
+        }
+        find_gradients(
+            g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+        __syncthreads();
+        add_parameters(g, b, parameters, k.index, tile == first_tile, turn == 0);
+        add_rows(g, b, rows + k.index * length * row_count, place, column == first_column);
+        __syncthreads();
+      }
+      for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
+        if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
+      });
+      __syncthreads();
+    }
+  }
+}
+
+// The projection's gradient from the sums of all splits.
+KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
+  const long long length = (long long)g.height * g.width, size = length * row_count;
+  const long long i = blockIdx.x * 256ll + threadIdx.x, image_and_direction = i / size, at = i % size;
+  if (i >= g.images * 4 * size) return;
+  const long long image = image_and_direction / 4, k = image_and_direction % 4;
+  const real *const from = g.rows + (image * g.splits * 4 + k) * size + at;
+  real sum = 0;
+#pragma unroll 4
+  for (int split = 0; split < g.splits; split++) sum += from[split * 4 * size];
+  const long long *const strides = g.dprojection_strides;
+  g.dprojection[(g.first_image + image) * strides[0] + k * strides[1] + at % row_count * strides[2] +
+                at / row_count * strides[3]] = to_element(sum);
+}
