@@ -132,7 +132,11 @@ let package = Package(
       swiftSettings: swift),
 
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
-    .testTarget(name: "CCUDATests", dependencies: ["CCUDA"], swiftSettings: swift),
+    // The launchers of CUDA kernels once more, on the processor, for what they ask to be compiled.
+    .target(
+      name: "CUDALaunches", dependencies: ["CCUDA", "CKernels", "CTorch"], path: "Tests/CUDALaunches",
+      cxxSettings: unsafeCXX(native + torchHeaders)),
+    .testTarget(name: "CCUDATests", dependencies: ["CCUDA", "CUDALaunches"], swiftSettings: swift),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Randomness", "Torch", "TestSupport"],

@@ -63,19 +63,19 @@ const std::vector<Header> &headers() {
 
 const std::vector<Program> &programs() {
   static const std::vector<Program> all = {
-      {"bias_activation", bias_activation_text, {}},
-      {"depthwise", depthwise_text, {}},
-      {"depthwise_tiles", depthwise_tiles_text, {}},
-      {"depthwise_weight", depthwise_weight_text, {}},
-      {"group_softmax", group_softmax_text, {}},
-      {"map", map_text, {}},
-      {"map_norm", map_norm_text, {}},
-      {"selective_scan", selective_scan_text, {}},
-      {"selective_scan_backward", selective_scan_backward_text, {}},
-      {"ss2d_backward", ss2d_backward_text, {}},
-      {"ss2d_backward_general", ss2d_backward_general_text, {}},
-      {"ss2d_forward", ss2d_forward_text, {}},
-      {"ss2d_general", ss2d_general_text, {}},
+      {"bias_activation", bias_activation_text},
+      {"depthwise", depthwise_text},
+      {"depthwise_tiles", depthwise_tiles_text},
+      {"depthwise_weight", depthwise_weight_text},
+      {"group_softmax", group_softmax_text},
+      {"map", map_text},
+      {"map_norm", map_norm_text},
+      {"selective_scan", selective_scan_text},
+      {"selective_scan_backward", selective_scan_backward_text},
+      {"ss2d_backward", ss2d_backward_text},
+      {"ss2d_backward_general", ss2d_backward_general_text},
+      {"ss2d_forward", ss2d_forward_text},
+      {"ss2d_general", ss2d_general_text},
   };
   return all;
 }
@@ -94,14 +94,4 @@ using namespace ccuda;
 extern "C" {
 int32_t ccuda_program_count(void) { return static_cast<int32_t>(programs().size()); }
 const char *ccuda_program_name(int32_t index) { return programs()[static_cast<size_t>(index)].name; }
-
-int32_t ccuda_configuration_count(const char *name) {
-  const Program *program = find_program(name);
-  return program ? static_cast<int32_t>(program->configurations.size()) : 0;
-}
-const char *ccuda_configuration(const char *name, int32_t index) {
-  const Program *program = find_program(name);
-  if (!program || index < 0 || static_cast<size_t>(index) >= program->configurations.size()) return nullptr;
-  return program->configurations[static_cast<size_t>(index)];
-}
 }

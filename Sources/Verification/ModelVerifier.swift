@@ -97,6 +97,11 @@ extension ModelVerifier {
     architecture.makeModel(imageSize: imageSize, head: head, dropPath: 0, dtype: dtype, device: device)
   }
 
+  /// The published classifier with the values that a case is run with.
+  func filledModel(for item: Reference.Case) -> Model {
+    makeModel(.classifier(classes: Self.classes), filledFor: item, reference.state)
+  }
+
   private func makeModel(_ head: Head, filledFor item: Reference.Case, _ entries: [Reference.Entry]) -> Model
   {
     let model = makeModel(head)

@@ -13,6 +13,9 @@ struct VerifyCommand: ParsableCommand {
       tolerance, with 1 if something is not, and with 2 if a file cannot be used. With --weights the values come from a \
       file that holds those of the rule; cases that need other weights are left out.
 
+      A half-width --dtype compares the model with itself in float64, on images filled by their number: as it was trained, \
+      under automatic casts, and on a GPU prepared for inference in that type, whose error may be 1.5 times as large.
+
       --kernels needs no files: it compares the compiled kernels of the device with their definitions, outputs and all \
       gradients, in sizes up to a map of 128x312 and every type that a kernel takes. Fresh memory is filled with NaN \
       first, and each kernel runs twice, to the same bits. --case then takes patterns, in which * stands for any text.
@@ -22,6 +25,7 @@ struct VerifyCommand: ParsableCommand {
         ganglion verify Fixtures/models --prepared
         ganglion verify sparx_mamba_t.json --dtype float64 --case eval_224 --json
         ganglion verify sparx_mamba_t.json --weights filled.pth
+        ganglion verify Fixtures/models/sparx_mamba_t.json --dtype bfloat16
         ganglion verify --kernels --device cuda
         ganglion verify --kernels --case 'scan2d/14x14/*'
       """)
@@ -34,7 +38,8 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Compare the compiled kernels with their definitions.")
   var kernels = false
 
-  @Option(help: ArgumentHelp("The precision of the run: float32 or float64.", valueName: "type"))
+  @Option(
+    help: ArgumentHelp("The precision of the run: float32, float64, bfloat16 or float16.", valueName: "type"))
   var dtype: Precision = .float32
 
   @Option(
@@ -51,15 +56,27 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Take outputs and features from the model folded and packed for inference.")
   var prepared = false
 
+  @Option(help: ArgumentHelp("Images that a half-width type is compared on.", valueName: "count"))
+  var images = 256
+
   @Flag(help: "Write the results to standard output as JSON.")
   var json = false
 
   @OptionGroup var engine: EngineOptions
 
   enum Precision: String, ExpressibleByArgument, CaseIterable {
-    case float32, float64
+    case float32, float64, bfloat16, float16
 
-    var dtype: DType { self == .float32 ? .float32 : .float64 }
+    var dtype: DType {
+      switch self {
+      case .float32: .float32
+      case .float64: .float64
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+    }
+
+    var isHalf: Bool { self == .bfloat16 || self == .float16 }
   }
 
   func validate() throws {
@@ -69,10 +86,49 @@ struct VerifyCommand: ParsableCommand {
     if kernels && !(files.isEmpty && weights == nil && !prepared) {
       throw ValidationError("--kernels takes no files, --weights or --prepared.")
     }
+    if dtype.isHalf && !(cases.isEmpty && weights == nil && !prepared) {
+      throw ValidationError("--dtype \(dtype.rawValue) takes no --case, --weights or --prepared.")
+    }
+    if !(1...100_000).contains(images) {
+      throw ValidationError("--images must be from 1 to 100000, got \(images).")
+    }
   }
 
   func run() throws {
-    if kernels { try verifyKernels() } else { try verifyModels() }
+    if kernels {
+      try verifyKernels()
+    } else if dtype.isHalf {
+      try verifyPrecision()
+    } else {
+      try verifyModels()
+    }
+  }
+
+  private func verifyPrecision() throws {
+    let device: Device
+    do { device = try engine.resolveDevice() } catch { throw unusable("\(error)") }
+    let comparisons: [PrecisionComparison]
+    do {
+      comparisons = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
+        try PrecisionComparison(
+          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype,
+          device: device, imageCount: images)
+      }
+    } catch {
+      throw unusable("\(error)")
+    }
+    _ = try startEngine()
+    let stop = StopSignal(finishing: "this batch")
+    var results: [PrecisionComparison.Result] = []
+    for comparison in comparisons {
+      guard let result = try comparison.run(whileTrue: { stop.number == nil }) else { break }
+      results.append(result)
+      if !json { output(result.text) }
+    }
+    let report = PrecisionComparison.Report(results, on: device, isInterrupted: stop.number != nil)
+    if json { try outputJSON(report) }
+    if let number = stop.number { throw ExitCode(128 + number) }
+    if !report.passed { throw ExitCode(1) }
   }
 
   private func verifyKernels() throws {

@@ -153,6 +153,8 @@ import Torch
     Row("verify $V --device gpu", "'gpu' is invalid for '--device <name>'"),
     Row("verify $V --device cuda:-1", "'cuda:-1' is invalid for '--device <name>'"),
     Row("verify $V --device cuda:99", "--device cuda:99: "),
+    Row("verify $V --dtype float16 --prepared", "--dtype float16 takes no --case, --weights or --prepared"),
+    Row("verify $V --dtype float16 --images 0", "--images must be from 1 to 100000, got 0"),
     Row("verify --kernels $V", "--kernels takes no files"),
     Row("verify --kernels --case none", "no kernel has a case like none"),
     Row("predict $R --device cuda:99 good.png", "--device cuda:99: "),
