@@ -139,18 +139,25 @@ struct Tile {
   }
 };
 
-// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; threads go
-// along the dimension whose elements are neighbours in global memory.
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map. A warp goes
+// along its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
+// memory.
 template <class Visit>
 DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *strides, Visit visit) {
   const bool channels_last = strides[1] == 1;
-#pragma unroll 4
-  for (int i = (int)threadIdx.x; i < pixels * lanes; i += SIDE * lanes) {
-    const int lane = channels_last ? i % lanes : i / pixels, pixel = channels_last ? i / lanes : i % pixels;
-    const int h = pixel / SIDE, w = pixel % SIDE;
-    const long long offset = (g.first_image + b.image) * strides[0] + (b.channel + lane) * strides[1] +
-                             (b.row + h) * strides[2] + (b.column + w) * strides[3];
-    visit(pixel * pitch + lane, offset, h < b.height && w < b.width && b.channel + lane < g.channels);
+  const int group = b.lane / line, w = channels_last ? 0 : b.lane % line, c = channels_last ? b.lane : group * line;
+  const long long next = channels_last ? strides[3] : strides[1];
+  const int next_place = channels_last ? pitch : 1;
+  int place = (b.warp * SIDE + w) * pitch + c;
+  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] + (b.row + b.warp) * strides[2] +
+                     (b.column + w) * strides[3];
+  // How many of the following are in the map, and in the tile.
+  const bool starts = b.warp < b.height && w < b.width;
+  const int present = !starts ? 0 : channels_last ? (b.channel + c < g.channels ? b.width : 0) : g.channels - b.channel - c;
+  const int count = channels_last ? SIDE : w < SIDE ? line : 0;
+#pragma unroll
+  for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
+    if (i < count) visit(place, offset, i < present);
   }
 }
 
@@ -169,23 +176,22 @@ DEVICE void load_maps(const Arguments &g, const Tile &b) {
 
 // The projections of a direction, B in the step's unit, and its weights in base 2.
 DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) {
-  real *const projection = b.projection + place * pixels * row_size, *const weight = b.weight + place * lanes * weight_size;
-  const bool rows_first = g.projection_strides[2] == 1;
-  const element *from =
-      g.projection + (g.first_image + b.image) * g.projection_strides[0] + k * g.projection_strides[1];
+  real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
+  real *const weight = b.weight + place * lanes * weight_size;
+  const long long *const strides = g.projection_strides;
+  const bool rows_first = strides[2] == 1;
+  const element *const from = g.projection + (g.first_image + b.image) * strides[0] + k * strides[1] +
+                              ((long long)(b.row + b.warp) * g.width + b.column) * strides[3];
 #pragma unroll 2
-  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
-    const int r = rows_first ? i % row_count : i / pixels, pixel = rows_first ? i / row_count : i % pixels;
-    const int h = pixel / SIDE, w = pixel % SIDE;
-    const long long position = (long long)(b.row + h) * g.width + b.column + w;
-    const real v = h < b.height && w < b.width
-        ? to_real(from[r * g.projection_strides[2] + position * g.projection_strides[3]]) : 0;
-    projection[pixel * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  for (int i = b.lane; i < SIDE * row_count; i += lanes) {
+    const int r = rows_first ? i % row_count : i / SIDE, w = rows_first ? i / row_count : i % SIDE;
+    const real v = b.warp < b.height && w < b.width ? to_real(from[r * strides[2] + w * strides[3]]) : 0;
+    projection[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
   }
-  for (int i = (int)threadIdx.x; i < weight_size * lanes; i += SIDE * lanes) {
-    const int lane = i / weight_size, r = i % weight_size;
-    const bool present = r < RANK && b.channel + lane < g.channels;
-    weight[i] = present ? g.weight[((long long)k * g.channels + b.channel + lane) * RANK + r] * (1 / unit) : 0;
+  const real *const own = g.weight + ((long long)k * g.channels + b.own) * RANK;
+  const bool exists = b.channel + b.lane < g.channels;
+  for (int r = b.warp; r < weight_size; r += SIDE) {
+    weight[b.lane * weight_size + r] = exists && r < RANK ? own[r] * (1 / unit) : 0;
   }
 }
 
@@ -278,6 +284,26 @@ KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_totals(Arguments g) {
   }
 }
 
+// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go out
+// together.
+template <class Visit>
+DEVICE void for_segments(const real *steps, real *left, long long step_to_next, long long count, Visit visit) {
+  constexpr int batch = 8;
+  for (long long first = 0; first < count; first += batch) {
+    real sums[batch], states[batch];
+#pragma unroll
+    for (int i = 0; i < batch; i++) {
+      const bool exists = first + i < count;
+      sums[i] = exists ? steps[(first + i) * step_to_next] : 0;
+      states[i] = exists ? left[(first + i) * step_to_next] : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < batch; i++) {
+      visit(sums[i], states[i], first + i < count ? left + (first + i) * step_to_next : nullptr);
+    }
+  }
+}
+
 // A block is the states, or their gradients, of one number of state of a direction and task; its warps share the segments.
 KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   real *const pieces = shared_memory();  // [warps][2][32]
@@ -288,16 +314,15 @@ KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   const long long task = blockIdx.x / (2 * STATE) / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
   const int channel = min((int)(task % columns_of(g)) * lanes + lane, g.channels - 1);
   const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
-  real *const totals = scratch_of(g, task, k) + lane;
   const long long begin = min(warp * each, count), end = min(begin + each, count);
-  const auto total = [&](long long i) { return totals + (backwards ? count - 1 - i : i) * total_count * lanes; };
+  const long long next = (backwards ? -total_count : total_count) * lanes;
+  real *const steps = scratch_of(g, task, k) + (backwards ? (count - 1) * total_count * lanes : 0) + lane + begin * next;
+  real *const left = steps + (1 + which) * lanes;
   real sum = 0, state = 0;
-#pragma unroll 4
-  for (long long i = begin; i < end; i++) {
-    const real steps = total(i)[0];
-    state = power(a * steps) * state + total(i)[(1 + which) * lanes];
-    sum += steps;
-  }
+  for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *) {
+    state = power(a * by) * state + from_nothing;
+    sum += by;
+  });
   pieces[2 * warp * lanes + lane] = sum;
   pieces[(2 * warp + 1) * lanes + lane] = state;
   __syncthreads();
@@ -305,13 +330,10 @@ KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   for (int i = 0; i < warp; i++) {
     state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
   }
-#pragma unroll 4
-  for (long long i = begin; i < end; i++) {
-    real &own = total(i)[(1 + which) * lanes];
-    const real left = own;
-    own = state;
-    state = power(a * total(i)[0]) * state + left;
-  }
+  for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *place) {
+    if (place) *place = state;
+    state = power(a * by) * state + from_nothing;
+  });
 }
 
 // The sum over lanes of item lane % line of [SIDE][exchange_pitch].
@@ -352,19 +374,24 @@ DEVICE void find_gradients(
       const real input = step[i] * b.map[s.pixel(i) * pitch + b.lane];
       state[i] = decay[i] * (i > 0 ? state[i - 1] : before) + projection[s.pixel(i) * row_size + RANK + n] * input;
     }
+    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for them.
 #pragma unroll
     for (int i = SIDE - 1; i >= 0; i--) {
       const real *const row = projection + s.pixel(i) * row_size + RANK + n;
       const real *const map = b.map + s.pixel(i) * pitch + b.lane;
-      const real dy = map[plane];
-      gradient += row[STATE] * dy;
-      exchanged[i * exchange_pitch] = gradient * (step[i] * map[0]);
-      exchanged[exchange + i * exchange_pitch] = dy * state[i];
+      const real dy = map[plane], db = gradient += row[STATE] * dy;
       dinput[i] += gradient * row[0];
       gradient *= decay[i];
       const real ddecay = gradient * (i > 0 ? state[i - 1] : before);
       da += ddecay * step[i];
       dstep[i] += ddecay * (a * unit);
+      decay[i] = db * (step[i] * map[0]);
+      state[i] *= dy;
+    }
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      exchanged[i * exchange_pitch] = decay[i];
+      exchanged[exchange + i * exchange_pitch] = state[i];
     }
     sums[(RANK + 1 + n) * lanes] = da * unit;
     __syncwarp();
@@ -446,13 +473,13 @@ DEVICE void add_parameters(const Arguments &g, const Tile &b, real *block, int k
 }
 
 DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, bool first) {
-  const real *const projection = b.projection + place * pixels * row_size;
-  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
-    const int r = i % row_count, pixel = i / row_count, h = pixel / SIDE, w = pixel % SIDE;
-    if (h >= b.height || w >= b.width) continue;
-    real &sum = rows[((long long)(b.row + h) * g.width + b.column + w) * row_count + r];
-    const real own = projection[pixel * row_size + r];
-    sum = first ? own : sum + own;
+  if (b.warp >= b.height) return;
+  const real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
+  real *const to = rows + ((long long)(b.row + b.warp) * g.width + b.column) * row_count;
+#pragma unroll 2
+  for (int i = b.lane; i < b.width * row_count; i += lanes) {
+    const real own = projection[i / row_count * row_size + i % row_count];
+    to[i] = first ? own : to[i] + own;
   }
 }
 
