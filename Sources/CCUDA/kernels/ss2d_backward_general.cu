@@ -52,7 +52,7 @@ DEVICE real power(real x) { return exp(x); }
 constexpr real unit = 0.6931471805599453f;
 #if ELEMENT == 0
 DEVICE real softplus(real z) {
-  const float t = exp2f(-fabsf(z));
+  const float t = fast_exp2(-fabsf(z));
   // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
   float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
   p = fmaf(p, t, -6.651454418897629e-2f);
@@ -72,14 +72,13 @@ DEVICE real softplus_slope(real step) {
   q = fmaf(q, -step, 5.550367385149002e-2f);
   q = fmaf(q, -step, 2.4022649228572845e-1f);
   q = fmaf(q, -step, 6.931471824645996e-1f);
-  return step < 0.5f ? step * q : 1.f - exp2f(-step);
+  return step < 0.5f ? step * q : 1.f - fast_exp2(-step);
 }
-DEVICE real power(real x) { return exp2f(x); }
 #else
 DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
 DEVICE real softplus_slope(real step) { return 1.f - fast_exp2(-step); }
-DEVICE real power(real x) { return fast_exp2(x); }
 #endif
+DEVICE real power(real x) { return fast_exp2(x); }
 #endif
 
 DEVICE real *shared_memory() {
@@ -157,20 +156,23 @@ DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *str
   const int count = channels_last ? SIDE : w < SIDE ? line : 0;
 #pragma unroll
   for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
-    if (i < count) visit(place, offset, i < present);
+    if (SIDE == line || i < count) visit(place, offset, i < present);
   }
 }
 
 DEVICE void load_maps(const Arguments &g, const Tile &b) {
   for_elements(g, b, g.x_strides, [&](int at, long long from, bool present) {
-    b.map[at] = present ? to_real(g.x[from]) : 0;
+    // Without a branch, all loads go out together.
+    const real v = to_real(g.x[present ? from : 0]);
+    b.map[at] = present ? v : 0;
   });
   for_elements(g, b, g.dy_strides, [&](int at, long long from, bool present) {
 #if OUTPUT
-    b.map[plane + at] = present ? to_real(g.dy[from]) : 0;
+    const real v = to_real(g.dy[present ? from : 0]);
 #else
-    b.map[plane + at] = present ? g.dy[from] : 0;
+    const real v = g.dy[present ? from : 0];
 #endif
+    b.map[plane + at] = present ? v : 0;
   });
 }
 
