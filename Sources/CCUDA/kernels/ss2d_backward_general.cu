@@ -25,11 +25,11 @@ struct Arguments {
   element *dx, *dprojection;
   real *scratch;     // [images][columns][4][segments][1 + 2 STATE][32]
   real *rows;        // [images][splits][4][pixels][RANK + 2 STATE]
-  real *parameters;  // [all images][groups][weight [4, D, R], bias [4, D], a [4D, N], d [4D]]
+  real *parameters;  // [parts][groups][weight [4, D, R], bias [4, D], a [4D, N], d [4D]]
   int channels, height, width;
   int down, across;    // tiles
-  int splits, groups;  // parts of the channels and of the tiles that have blocks of their own
-  int together;        // directions whose projections lie in shared memory at a time: 4 or 1
+  int parts, groups, splits;      // of the images, the tiles and the channels, each with blocks of its own
+  int together;                   // directions whose projections lie in shared memory at a time: 4 or 1
   long long first_image, images;  // of this launch
   long long dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -485,55 +485,66 @@ DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, b
   }
 }
 
-// A block is a part of the tiles and of the channels of an image; only it touches its sums.
+DEVICE void run_tile(const Arguments &g, const Tile &b, real *rows, real *parameters, bool first_rows, bool first_parameters) {
+  const long long length = (long long)g.height * g.width;
+  load_maps(g, b);
+#pragma unroll 1
+  for (int turn = 0; turn < 4; turn++) {
+    // A direction and its reverse follow each other: their warps have the same segments.
+    const Direction k((turn & 1) * 2 + (turn >> 1));
+    const int place = g.together == 4 ? k.index : 0;
+    if (g.together == 1) {
+      load_direction(g, b, k.index, 0);
+    } else if (turn == 0) {
+#pragma unroll 1
+      for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
+    }
+    if (turn == 0 || g.together == 1) __syncthreads();
+    if (turn == 0) {
+      real skip = 0, dskip = 0;
+      for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+      for (int i = 0; i < SIDE; i++) {
+        real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
+        map[2 * plane] = skip * map[plane];
+        dskip += map[0] * map[plane];
+      }
+      b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
+    }
+    find_gradients(g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+    __syncthreads();
+    add_parameters(g, b, parameters, k.index, first_parameters, turn == 0);
+    add_rows(g, b, rows + k.index * length * row_count, place, first_rows);
+    __syncthreads();
+  }
+  for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
+    if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
+  });
+  __syncthreads();
+}
+
+// Where the part `index` of `count` things begins.
+DEVICE long long begin_of(long long count, int index, int parts) { return count * index / parts; }
+
+// A block is a part of the images, of the tiles and of the channels; only it touches its sums.
 KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_gradients(Arguments g) {
   const int group = (int)(blockIdx.x % g.groups), split = (int)(blockIdx.x / g.groups % g.splits);
-  const long long image = blockIdx.x / g.groups / g.splits;
-  const long long tiles = (long long)g.down * g.across, columns = columns_of(g), length = (long long)g.height * g.width;
-  const int first_tile = (int)(group * tiles / g.groups), last_tile = (int)((group + 1) * tiles / g.groups);
-  const int first_column = (int)(split * columns / g.splits), last_column = (int)((split + 1) * columns / g.splits);
-  real *const rows = g.rows + (image * g.splits + split) * 4 * length * row_count;
-  real *const parameters =
-      g.parameters + ((g.first_image + image) * g.groups + group) * 4 * g.channels * parameter_count;
+  const int part = (int)(blockIdx.x / g.groups / g.splits);
+  const int first_tile = (int)begin_of(g.down * g.across, group, g.groups);
+  const int last_tile = (int)begin_of(g.down * g.across, group + 1, g.groups);
+  const int first_column = (int)begin_of(columns_of(g), split, g.splits);
+  const int last_column = (int)begin_of(columns_of(g), split + 1, g.splits);
+  const long long first_image = begin_of(g.images, part, g.parts), last_image = begin_of(g.images, part + 1, g.parts);
+  const long long rows_size = 4ll * g.height * g.width * row_count;
+  real *const parameters = g.parameters + ((long long)part * g.groups + group) * 4 * g.channels * parameter_count;
 #pragma unroll 1
-  for (int tile = first_tile; tile < last_tile; tile++) {
+  for (long long image = first_image; image < last_image; image++) {
 #pragma unroll 1
-    for (int column = first_column; column < last_column; column++) {
-      const Tile b(g, image, column, tile);
-      load_maps(g, b);
+    for (int tile = first_tile; tile < last_tile; tile++) {
 #pragma unroll 1
-      for (int turn = 0; turn < 4; turn++) {
-        // A direction and its reverse follow each other: their warps have the same segments.
-        const Direction k((turn & 1) * 2 + (turn >> 1));
-        const int place = g.together == 4 ? k.index : 0;
-        if (g.together == 1) {
-          load_direction(g, b, k.index, 0);
-        } else if (turn == 0) {
-#pragma unroll 1
-          for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
-        }
-        if (turn == 0 || g.together == 1) __syncthreads();
-        if (turn == 0) {
-          real skip = 0, dskip = 0;
-          for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
-          for (int i = 0; i < SIDE; i++) {
-            real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
-            map[2 * plane] = skip * map[plane];
-            dskip += map[0] * map[plane];
-          }
-          b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
-        }
-        find_gradients(
-            g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
-        __syncthreads();
-        add_parameters(g, b, parameters, k.index, tile == first_tile, turn == 0);
-        add_rows(g, b, rows + k.index * length * row_count, place, column == first_column);
-        __syncthreads();
+      for (int column = first_column; column < last_column; column++) {
+        run_tile(g, Tile(g, image, column, tile), g.rows + (image * g.splits + split) * rows_size, parameters,
+                 column == first_column, tile == first_tile && image == first_image);
       }
-      for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
-        if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
-      });
-      __syncthreads();
     }
   }
 }
