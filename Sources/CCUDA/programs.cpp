@@ -10,11 +10,20 @@ const char prelude_text[] = {
 const char selective_scan_shared_text[] = {
 #embed "kernels/selective_scan.cuh"
     , 0};
+const char bias_activation_text[] = {
+#embed "kernels/bias_activation.cu"
+    , 0};
 const char depthwise_text[] = {
 #embed "kernels/depthwise.cu"
     , 0};
+const char depthwise_tiles_text[] = {
+#embed "kernels/depthwise_tiles.cu"
+    , 0};
 const char depthwise_weight_text[] = {
 #embed "kernels/depthwise_weight.cu"
+    , 0};
+const char group_softmax_text[] = {
+#embed "kernels/group_softmax.cu"
     , 0};
 const char map_text[] = {
 #embed "kernels/map.cu"
@@ -27,6 +36,12 @@ const char selective_scan_text[] = {
     , 0};
 const char selective_scan_backward_text[] = {
 #embed "kernels/selective_scan_backward.cu"
+    , 0};
+const char ss2d_backward_text[] = {
+#embed "kernels/ss2d_backward.cu"
+    , 0};
+const char ss2d_backward_general_text[] = {
+#embed "kernels/ss2d_backward_general.cu"
     , 0};
 const char ss2d_forward_text[] = {
 #embed "kernels/ss2d_forward.cu"
@@ -48,12 +63,17 @@ const std::vector<Header> &headers() {
 
 const std::vector<Program> &programs() {
   static const std::vector<Program> all = {
+      {"bias_activation", bias_activation_text},
       {"depthwise", depthwise_text},
+      {"depthwise_tiles", depthwise_tiles_text},
       {"depthwise_weight", depthwise_weight_text},
+      {"group_softmax", group_softmax_text},
       {"map", map_text},
       {"map_norm", map_norm_text},
       {"selective_scan", selective_scan_text},
       {"selective_scan_backward", selective_scan_backward_text},
+      {"ss2d_backward", ss2d_backward_text},
+      {"ss2d_backward_general", ss2d_backward_general_text},
       {"ss2d_forward", ss2d_forward_text},
       {"ss2d_general", ss2d_general_text},
   };

@@ -41,12 +41,27 @@ struct ConvolutionParameters {
         weight, bias: bias, stride: stride, padding: padding, addsInput: addingInput,
         activation: activation?.fused ?? .identity)
     }
-    let x = x.contiguous(.channelsLast)
-    let result =
-      isPointwise
-      ? x.permute(0, 2, 3, 1).linear(weight.flatten(from: 1), bias: bias).permute(0, 3, 1, 2)
-      : x.conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+    let result = isPointwise ? pixelProducts(x) : channelsLast(x, bias: bias)
     return activation(addingInput ? x + result : result)
+  }
+
+  private func channelsLast(_ x: Tensor, bias: Tensor?) -> Tensor {
+    x.contiguous(.channelsLast)
+      .conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+  }
+
+  /// One product over all pixels; a part of another map's channels is read where it lies.
+  private func pixelProducts(_ x: Tensor) -> Tensor {
+    let (B, _, H, W) = x.shape4
+    return x.permute(0, 2, 3, 1).flatten(from: 0, to: 2)  // [B·H·W, C]
+      .linear(weight.flatten(from: 1), bias: bias)
+      .reshape(B, H, W, -1).permute(0, 3, 1, 2)
+  }
+
+  /// For inference on a GPU: LibTorch adds a bias to its convolutions in a slow pass of its own.
+  func prepared(_ x: Tensor, _ activation: Activation?) -> Tensor {
+    guard let bias, !isDepthwise, !isPointwise else { return self(x, activation) }
+    return channelsLast(x, bias: nil).addingBias(bias, activation?.fused ?? .identity)
   }
 
   /// Whether each channel is convolved by itself, by a square window.
@@ -59,11 +74,11 @@ struct ConvolutionParameters {
     weight.size(2) == 1 && weight.size(3) == 1 && groups == 1 && stride == 1 && padding == 0
   }
 
-  /// The parameters of products in another type.
+  /// The parameters in the type of a prepared model; our own kernels take theirs in single precision.
   func converted(to dtype: DType) -> ConvolutionParameters {
     var result = self
-    result.weight = weight.to(dtype)
-    result.bias = bias?.to(dtype)
+    if !isDepthwise { result.weight = weight.to(dtype) }
+    if isPointwise { result.bias = bias?.to(dtype) }
     return result
   }
 

@@ -15,9 +15,7 @@ enum PreparedConvolution: Layer {
     let weight = parameters.weight
     let fused = activation?.fused ?? .identity
     if weight.device.isCUDA {
-      // Our own kernels take their few parameters in single precision.
-      let dtype = parameters.isDepthwise ? nil : mode.dtype
-      self = .gpu(dtype.map(parameters.converted) ?? parameters, activation)
+      self = .gpu(mode.dtype.map(parameters.converted) ?? parameters, activation)
     } else if parameters.isDepthwise && hasMapKernels(weight) {
       self = .depthwise(
         weight: weight.squeeze(1).permute(1, 2, 0).detached().contiguous(),
@@ -44,7 +42,7 @@ enum PreparedConvolution: Layer {
     case .general(let convolution):
       return convolution(x)
     case .gpu(let parameters, let activation):
-      return parameters(x, activation)
+      return parameters.prepared(x, activation)
     }
   }
 }

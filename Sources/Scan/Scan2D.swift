@@ -18,7 +18,7 @@ public struct Scan2D {
   /// The skip coefficient D, `[KD]`.
   public let skip: Tensor
   /// What a model prepared for inference computes once: the projection's product and A.
-  private let prepared: (project: PackedLinear, a: Tensor)?
+  private let prepared: (project: PackedLinear, a: Tensor, deltaWeight: Tensor)?
 
   /// The operator of these parameters.
   ///
@@ -46,20 +46,35 @@ public struct Scan2D {
           projection.device.isCUDA
             ? Self.paddedRows(projection, deltaWeight, logA) : projection.reshape(-1, deltaWeight.size(1)),
           bias: nil, dtype: dtype),
-        Self.decay(logA, projection.dtype)
+        Self.decay(logA, projection.dtype),
+        projection.device.isCUDA ? Self.evenRank(deltaWeight) : deltaWeight
       ) : nil
   }
 
-  /// The projection `[K ROW, D]` with zeros below each direction's R + 2N rows, up to a multiple of 8: what the kernels for
-  /// GPUs read of a pixel and direction is then one aligned row.
+  /// The projection `[K ROW, D]` with zeros below each direction's rows, up to a multiple of 8, and one after the time step's if
+  /// its rank is odd: what the kernels for GPUs read of a pixel and direction is then one row of aligned pairs.
   private static func paddedRows(_ projection: Tensor, _ deltaWeight: Tensor, _ logA: Tensor) -> Tensor {
     let (K, D, R) = deltaWeight.shape3
-    let rows = R + 2 * logA.size(1)
-    let weight = projection.reshape(K, rows, D)
-    let padding = (rows + 7) / 8 * 8 - rows
-    if padding == 0 { return weight.reshape(-1, D) }
-    let zeros = Tensor.zeros([K, padding, D], dtype: weight.dtype, device: weight.device)
-    return concatenate([weight, zeros], along: 1).reshape(-1, D)
+    let (odd, N) = (R % 2, logA.size(1))
+    let weight = projection.reshape(K, R + 2 * N, D)
+    let padding = 7 - (R + odd + 2 * N + 7) % 8
+    if odd + padding == 0 { return weight.reshape(-1, D) }
+    func zeros(_ rows: Int) -> Tensor { .zeros([K, rows, D], dtype: weight.dtype, device: weight.device) }
+    return concatenate(
+      [
+        weight.narrow(1, from: 0, length: R), zeros(odd), weight.narrow(1, from: R, length: 2 * N),
+        zeros(padding),
+      ],
+      along: 1
+    ).reshape(-1, D)
+  }
+
+  /// The expansion of a time step whose rank was made even.
+  private static func evenRank(_ deltaWeight: Tensor) -> Tensor {
+    let (K, D, R) = deltaWeight.shape3
+    if R % 2 == 0 { return deltaWeight }
+    return concatenate(
+      [deltaWeight, .zeros([K, D, 1], dtype: deltaWeight.dtype, device: deltaWeight.device)], along: 2)
   }
 
   /// A, of its logarithm.
@@ -80,6 +95,21 @@ public struct Scan2D {
     }
   }
 
+  /// The same for GPUs, with a padded row for each pixel and direction.
+  func inRows(_ x: Tensor) -> Tensor {
+    let (B, _, H, W) = x.shape4
+    let (K, _, R) = deltaWeight.shape3
+    let columns = R + R % 2 + 2 * logA.size(1)
+    let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+    let rows =
+      prepared.map { $0.project(pixels) } ?? pixels.linear(Self.paddedRows(projection, deltaWeight, logA))
+    return Tensor.scan2D(
+      x,
+      projections: rows.reshape(B, H * W, K, -1).narrow(3, from: 0, length: columns).permute(0, 2, 3, 1),
+      deltaWeight: prepared?.deltaWeight ?? Self.evenRank(deltaWeight), deltaBias: deltaBias,
+      a: prepared?.a ?? Self.decay(logA, x.dtype), d: skip)
+  }
+
   /// The projections commute with the permutation of pixels, so they are one matrix product over the map as it lies,
   /// and the kernel reads the map once: no permuted copies, no expanded time steps.
   private func onePass(_ x: Tensor) -> Tensor {
@@ -89,13 +119,9 @@ public struct Scan2D {
     let weight = projection.reshape(K * (R + 2 * N), D)
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
+    if x.device.isCUDA { return inRows(x) }
     let projections: Tensor
-    if x.device.isCUDA {
-      let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
-      let rows =
-        prepared.map { $0.project(pixels) } ?? pixels.linear(Self.paddedRows(projection, deltaWeight, logA))
-      projections = rows.reshape(B, H * W, K, -1).narrow(3, from: 0, length: R + 2 * N).permute(0, 2, 3, 1)
-    } else if let prepared {
+    if let prepared {
       let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
       projections = prepared.project(pixels).transpose(1, 2)  // [B, K(R + 2N), L]
     } else if x.isContiguous(.channelsLast) && !x.isContiguous() {

@@ -101,7 +101,6 @@ enum Aten {
   static let logsumexp = Operator(known: "logsumexp")
   static let std = Operator(known: "std", "correction")
   static let matmul = Operator(known: "matmul")
-  static let baddbmm = Operator(known: "baddbmm")
   static let linear = Operator(known: "linear")
   static let conv1d = Operator(known: "conv1d")
   static let conv2d = Operator(known: "conv2d")

@@ -103,14 +103,6 @@ extension Tensor {
     return result
   }
 
-  /// This tensor plus `scale` times the products of two batches of matrices, `[B, n, m]` and `[B, m, p]`; this one's sizes
-  /// are repeated to `[B, n, p]`.
-  public func addingProduct(of a: Tensor, _ b: Tensor, scale: Double) -> Tensor {
-    let result = Aten.baddbmm(.tensor(self), .tensor(a), .tensor(b), .automatic, .double(scale))
-    OperationCounter.add(result.count * a.size(-1))
-    return result
-  }
-
   /// Adds `other` times `scale` to this tensor's own memory.
   public func add(_ other: Tensor, scale: Double = 1) {
     // Integers refuse a real factor, even 1.

@@ -98,6 +98,19 @@ extension Tensor {
       "scaledSum(\(summary), \(branch.summary))")
   }
 
+  /// softmax(scale · x) of products `[B, C, C]` on a GPU over the columns of each row's own group of C / groups channels, and
+  /// zeros in the columns of other groups.
+  public func groupSoftmax(groups: Int, scale: Double) -> Tensor {
+    Tensor(ct_group_softmax(pointer, Int64(groups), scale), "groupSoftmax(\(summary), groups: \(groups))")
+  }
+
+  /// activation(x + bias) of a map on a GPU that nothing else needs: it works in place and has no gradient.
+  public func addingBias(_ bias: Tensor, _ activation: FusedActivation) -> Tensor {
+    Tensor(
+      ct_bias_activation(pointer, bias.pointer, activation.rawValue),
+      "addingBias(\(summary), \(bias.summary))")
+  }
+
   /// Maps of one size on a GPU joined along channels.
   ///
   /// - Parameters:

@@ -43,8 +43,6 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
   let output: JoinedProjection
   let groups: Int
   let shortcut: Configuration.Shortcut
-  /// On a GPU, which channels attend to which.
-  private let groupMask: Tensor?
 
   init(_ scope: Scope, _ configuration: Configuration, width: Int, sources: Int, outputs: Int) {
     groups = configuration.groups
@@ -52,8 +50,6 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     if width % groups != 0 {
       fatalError("DMCA `\(scope.key)`: \(width) channels do not divide into \(groups) groups")
     }
-    let device = scope.store.device
-    groupMask = device.isCUDA ? Self.groupMask(width, groups: groups, on: device) : nil
     let reduction = configuration.reduction
     project = SeenProjection(scope, width, sources: sources, outputs: 2 * width)
     query = ReducedProjection(scope["q"], width, reduction: reduction)
@@ -70,8 +66,9 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     let k = key(keysAndValues[0])
     let v = value(keysAndValues[1])  // [B, C, H, W]
     let attended =
-      groupMask.map { attendedOnGPU(q, k, v, $0) }
-      ?? Tensor.attention(
+      x.device.isCUDA
+      ? attendedOnGPU(q, k, v)
+      : Tensor.attention(
         query: q.reshape(B * groups, C / groups, q.size(2) * q.size(3)),
         key: k.reshape(B * groups, C / groups, k.size(2) * k.size(3)),
         value: v.reshape(B * groups, C / groups, H * W)
@@ -85,27 +82,17 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     }
   }
 
-  /// The attention of all channels to all, those of other groups masked, over maps stored channels last: three products of
-  /// whole maps as they lie, where groups apart would be copied.
-  private func attendedOnGPU(_ q: Tensor, _ k: Tensor, _ v: Tensor, _ mask: Tensor) -> Tensor {
+  /// The attention of all channels to all, with weights of zero outside a channel's group, over maps stored channels last:
+  /// three products of whole maps as they lie, where groups apart would be copied.
+  private func attendedOnGPU(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> Tensor {
     let (B, C, H, W) = v.shape4
     func pixels(_ map: Tensor) -> Tensor {
       map.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, C]
     }
     let queries = pixels(q)
-    let scale = 1 / Double(queries.size(1)).squareRoot()
-    let products = mask.addingProduct(of: queries.transpose(1, 2), pixels(k), scale: scale)  // [B, C, C]
-    let weights = products.softmax(-1).to(queries.dtype)
+    let weights = queries.transpose(1, 2).matmul(pixels(k))  // [B, C, C]
+      .groupSoftmax(groups: groups, scale: 1 / Double(queries.size(1)).squareRoot())
     let attended = pixels(v).matmul(weights.transpose(1, 2))  // [B, L, C]
     return attended.reshape(B, H, W, C).permute(0, 3, 1, 2)
-  }
-
-  /// 0 between channels of one group, -∞ between those of different ones, `[C, C]`.
-  private static func groupMask(_ channels: Int, groups: Int, on device: Device) -> Tensor {
-    let each = channels / groups
-    let values = (0..<channels * channels).map { index -> Float in
-      index / channels / each == index % channels / each ? 0 : -.infinity
-    }
-    return Tensor(values, [channels, channels]).to(device: device)
   }
 }

@@ -198,6 +198,11 @@ ct_tensor _Nullable ct_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_tensor
 // Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
 ct_tensor _Nullable ct_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
 
+// softmax(scale x) of [B, C, C] over the columns of a row's own group of C / groups channels; zeros in the others.
+ct_tensor _Nullable ct_group_softmax(ct_tensor x, int64_t groups, double scale);
+// activation(x + bias) in place, and without gradients.
+ct_tensor _Nullable ct_bias_activation(ct_tensor x, ct_tensor bias, int32_t activation);
+
 // The instruction set of the CPU kernels of scans and maps ("portable", "avx2", …), and a switch for tests and benchmarks.
 const char *ct_scan_capability(void);
 int32_t ct_set_scan_capability(const char *_Nullable name);
