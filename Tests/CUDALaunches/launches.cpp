@@ -64,9 +64,7 @@ void scan2d(int64_t channels, int64_t side, int64_t across, int64_t rank, int64_
   const at::Tensor weight = made({4, channels, rank}, real), bias = made({4, channels}, real);
   const at::Tensor a = made({4 * channels, states}, real), d = made({4 * channels}, real);
   cuda::scan2d_forward(x, projection, weight, bias, a, d, type);
-#if __has_include("../../Sources/CTorch/cuda_scan2d_backward.cpp")
   cuda::scan2d_backward(x, x, projection, weight, bias, a, d);
-#endif
 }
 
 void selective_scan(
