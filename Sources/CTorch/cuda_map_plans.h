@@ -95,23 +95,9 @@ inline Plan plan_strips(
   return plan;
 }
 
-// depthwise_tiles takes half types at stride 1: TILES tiles side by side in a block and GROUPS groups of 8 channels.
-struct Tiles {
-  static constexpr int32_t depth = 1;  // DEPTH
-  int32_t tiles = 1, groups = 1;
-};
-
+// depthwise_tiles and depthwise_weight_tiles take half types at stride 1.
 inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
   return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
-}
-
-inline Tiles tiles_of(int64_t window, int64_t columns, int64_t channels) {
-  const int64_t all = shares(columns, 17 - window), groups = channels / 8;
-  Tiles tiles;
-  tiles.tiles = int32_t(shares(all, shares(all, 6)));
-  tiles.groups = tiles.tiles > 3 ? 2 : tiles.tiles > 1 || groups % 8 ? 4 : 8;
-  while (tiles.groups > groups) tiles.groups /= 2;
-  return tiles;
 }
 
 // Strips whose rows are a multiple of 8 and that leave few of the `workers` idle at the end; a strip costs `overhead` rows.
@@ -127,17 +113,24 @@ inline void lay_tall_strips(Parameters &p, int64_t batch, int64_t height, int64_
   }
 }
 
-inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, const Tiles &t, int64_t multiprocessors) {
-  const int64_t across = t.tiles * (17 - window), ring = 8 * (Tiles::depth + 2);
-  const int64_t pitch = (across + window - 1 + 3) / 8 * 8 + 4;
-  p.tiles = int32_t(shares(p.channels / 8, t.groups));
-  p.across = int32_t(shares(p.columns, across));
-  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles);
-  lay_tall_strips(p, batch, p.rows, workers, window + 7);
+// A block of depthwise_tiles has 32 channels and 17 - window columns of 8 strips; strips are as high as leaves few blocks
+// idle at the end.
+inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, bool gradient, int64_t multiprocessors) {
+  const int64_t wide = 17 - window, result = 8 * (4 * wide + (wide % 2 ? 6 : 2));
+  p.tiles = int32_t(shares(p.channels, 32));
+  p.across = int32_t(shares(p.columns, wide));
+  const int64_t workers = (window <= 3 && !gradient ? 2 : 1) * multiprocessors;
   Plan plan;
-  plan.blocks = std::min(p.strips, workers) * p.tiles;
-  plan.across = t.tiles * t.groups * 32;
-  plan.shared_bytes = t.groups * (16 * (ring * pitch + 8 * across + 2 * window * 20) + 32);
+  int64_t best = 0;
+  for (int64_t down = 1; down <= p.rows; ++down) {
+    const int64_t rows = shares(p.rows, down), strips = batch * shares(p.rows, rows);
+    const int64_t blocks = shares(strips, 8) * p.across * p.tiles, cost = shares(blocks, workers) * (rows + window + 7);
+    if (down > 1 && cost >= best) continue;
+    best = cost, plan.blocks = blocks;
+    p.strip_rows = int32_t(rows), p.down = int32_t(shares(p.rows, rows)), p.strips = strips;
+  }
+  plan.across = 256;
+  plan.shared_bytes = 16 * (8 * 640 + (gradient ? 10 : 2) * result);
   return plan;
 }
 

@@ -188,10 +188,9 @@ struct Convolution {
     p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
     p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     if (has_tiles(kernel, stride, channels, bytes_of[element], 0)) {
-      const Tiles tiles = tiles_of(kernel, p.columns, channels);
-      const Runner *found = find_case({4, element, 8, int(kernel), tiles.tiles, tiles.groups, activation, dy ? 1 : 0, 0});
+      const Runner *found = find_case({4, element, 8, int(kernel), 0, 0, activation, dy ? 1 : 0, 0});
       if (!found) return false;
-      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, tiles, multiprocessors), &p);
+      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, dy, multiprocessors), &p);
       return true;
     }
     const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
