@@ -42,6 +42,11 @@ inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_
   return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
 }
 
+// Of the kernels for any stride, whose threads have few sums: `spreads` for depthwise_spread.
+inline int32_t strided_vector(int64_t channels, int64_t element_bytes, uint64_t addresses, bool spreads) {
+  return vector_of(channels, element_bytes, addresses, spreads ? 16 : 8);
+}
+
 // Threads along the channels of a block: all where they are few, else a share of them that leaves the fewest idle.
 inline int32_t threads_across(int64_t groups) {
   if (groups <= 64) return int32_t(groups);
@@ -236,7 +241,7 @@ inline Plan plan_channels(int64_t channels, int32_t vector, int32_t threads = 25
 
 // The blocks that share `pixels`: at most `filling` a multiprocessor.
 inline int64_t sharing_blocks(const Plan &plan, int64_t pixels, int64_t multiprocessors, int64_t filling) {
-  return std::clamp<int64_t>(shares(multiprocessors * filling, plan.groups), 1, shares(pixels, plan.deep));
+  return std::clamp<int64_t>(multiprocessors * filling / plan.groups, 1, shares(pixels, plan.deep));
 }
 
 // The sums of a block's threads meet in shared memory.
@@ -246,12 +251,13 @@ inline int64_t sums_bytes(const Plan &plan, int32_t vector, int64_t real_bytes) 
 
 // Blocks that share a map's moments, a few groups of numbers at least for each thread; a warp takes their records together.
 inline int64_t moment_shares(int64_t batch, int64_t size, int32_t vector, int64_t multiprocessors) {
-  return std::min({shares(multiprocessors * 4, batch), shares(size, vector * 1024), int64_t(32)});
+  return std::clamp<int64_t>(multiprocessors * 4 / batch, 1, std::min<int64_t>(32, shares(size, vector * 1024)));
 }
 
-// Blocks that share a map's pixels in the other kernels of the group norm.
-inline int64_t norm_blocks(const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors) {
-  return std::min(shares(shares(multiprocessors * 4, batch), plan.groups), shares(positions, plan.deep));
+// Blocks that share a map's pixels in the other kernels of the group norm, `filling` of which a multiprocessor runs at once.
+inline int64_t norm_blocks(
+    const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors, int64_t filling) {
+  return std::clamp<int64_t>(multiprocessors * filling / (batch * plan.groups), 1, shares(positions, plan.deep));
 }
 
 inline Plan plan_join(JoinParameters &p, int32_t vector, int64_t element_bytes, int64_t multiprocessors) {
