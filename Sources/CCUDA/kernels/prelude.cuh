@@ -81,6 +81,13 @@ DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a
   asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
+// The same with d = c + a b.
+DEVICE void multiply_16x8x16(
+    float (&d)[4], const float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
 #endif
 
 // d += a b for the same tile where a is 16x8 and b 8x8 of float numbers, of whose fraction the first ten bits count: a0
@@ -103,6 +110,11 @@ DEVICE unsigned transpose_8x8(unsigned bits) {
 DEVICE void copy_async_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
+// Zeros where the source is not present; its address is not used then.
+DEVICE void copy_async_16(void *to, const void *from, bool present) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
+               "r"(present ? 16 : 0) : "memory");
+}
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>
 DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
@@ -121,10 +133,23 @@ DEVICE void named_barrier(int number, int threads) {
 DEVICE void named_arrive(int number, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
-#elif ELEMENT == 1
+#else
+#if ELEMENT == 1
 EMULATED_PRODUCTS(emulator::half_to_float)
 #elif ELEMENT == 2
 EMULATED_PRODUCTS(emulator::bfloat_number)
+#endif
+#if ELEMENT == 1 || ELEMENT == 2
+DEVICE void multiply_16x8x16(
+    float (&d)[4], const float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  for (int i = 0; i < 4; i++) d[i] = c[i];
+  multiply_16x8x16(d, a0, a1, a2, a3, b0, b1);
+}
+#endif
+DEVICE void copy_async_16(void *to, const void *from, bool present) {
+  if (present) return ::copy_async_16(to, from);
+  *(uint4 *)to = make_uint4(0, 0, 0, 0);
+}
 #endif
 
 DEVICE float bfloat_to_float(unsigned short bits) { return bits_to_float((unsigned)bits << 16); }
