@@ -62,7 +62,7 @@ struct Operands {
 struct Arguments {
   const void *dy, *x, *projection, *weight, *bias, *a, *d;
   void *dx, *dprojection, *scratch, *rows, *parameters;
-  int32_t channels, height, width, down, across, parts, groups, splits, together;
+  int32_t channels, height, width, down, across, parts, groups, splits;
   int64_t first_image, images;
   int64_t dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -88,7 +88,7 @@ at::Tensor run_general(const Operands &o) {
       o.bias.const_data_ptr(), o.a.const_data_ptr(), o.d.const_data_ptr(), o.dx.mutable_data_ptr(),
       o.dprojection.mutable_data_ptr(), scratch.mutable_data_ptr(), rows.mutable_data_ptr(),
       parameters.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()), int32_t(o.width()), plan.down,
-      plan.across, plan.parts, plan.groups, plan.splits, plan.together, 0, 0, {}, {}, {}, {}, {}};
+      plan.across, plan.parts, plan.groups, plan.splits, 0, 0, {}, {}, {}, {}, {}};
   std::copy_n(o.dy.strides().begin(), 4, arguments.dy_strides);
   std::copy_n(o.x.strides().begin(), 4, arguments.x_strides);
   std::copy_n(o.projection.strides().begin(), 4, arguments.projection_strides);
@@ -96,7 +96,7 @@ at::Tensor run_general(const Operands &o) {
   std::copy_n(o.dprojection.strides().begin(), 4, arguments.dprojection_strides);
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("STATE", o.state()).set("SIDE", plan.side);
-  macros.set("BLOCKS", plan.blocks).set("OUTPUT", o.dy.scalar_type() == type && type != real);
+  macros.set("TOGETHER", plan.together).set("BLOCKS", plan.blocks).set("OUTPUT", o.dy.scalar_type() == type && type != real);
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(o.x, "ss2d_backward_general", entry, macros, bytes);
   };

@@ -120,12 +120,14 @@ struct Case {
   }
 };
 
-template <class Element, class Real, class Arguments, class Totals, class Carries, class Gradients, class Rows>
-double run(const Shape &s, int which, int side, Totals totals, Carries carries, Gradients gradients, Rows add_rows) {
+template <class Element, class Real, class Arguments, class Shared, class Totals, class Carries, class Gradients, class Rows>
+double run(const Shape &s, int which, int side, int together, Totals totals, Carries carries, Gradients gradients, Rows add_rows) {
   const Case<Element, Real> c(s);
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   const scan2d::BackwardPlan plan = scan2d::backward_plan(
       s.batch, s.channels, s.height, s.width, s.rank, s.state, sizeof(Real), 220 << 10, 132, side);
+  const auto bytes = size_t(scan2d::backward_bytes(side, together, s.rank, s.state, sizeof(Real)));
+  if (bytes != sizeof(Shared)) return std::numeric_limits<double>::infinity();
   Arguments g{};
   g.parts = (s.batch + 1) / 2, g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
   std::vector<Real> dy(c.dy.size());
@@ -143,7 +145,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
   g.bias = c.bias.data(), g.a = c.a.data(), g.d = c.d.data(), g.dx = dx.data(), g.dprojection = dprojection.data();
   g.scratch = scratch.data(), g.rows = rows.data(), g.parameters = sums.data();
   g.channels = s.channels, g.height = s.height, g.width = s.width;
-  g.down = plan.down, g.across = plan.across, g.together = plan.together;
+  g.down = plan.down, g.across = plan.across;
   g.images = s.batch;
   for (int i = 0; i < 4; i++) {
     g.dy_strides[i] = g.x_strides[i] = g.dx_strides[i] = c.map_strides[i];
@@ -151,10 +153,10 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
   }
   const unsigned tasks = unsigned(s.batch * plan.columns), threads = 32u * unsigned(side);
   emulator::emulate(
-      {tasks * unsigned(g.down * g.across)}, {threads}, size_t(plan.bytes), [&] { totals(g); });
+      {tasks * unsigned(g.down * g.across)}, {threads}, bytes, [&] { totals(g); });
   emulator::emulate({tasks * 8 * unsigned(s.state)}, {128}, 4 * 64 * sizeof(Real), [&] { carries(g); });
   emulator::emulate(
-      {unsigned(g.parts * g.splits * g.groups)}, {threads}, size_t(plan.bytes), [&] { gradients(g); });
+      {unsigned(g.parts * g.splits * g.groups)}, {threads}, bytes, [&] { gradients(g); });
   emulator::emulate({unsigned((s.batch * plan.rows_size + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
 
   std::vector<double> found;
@@ -188,6 +190,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
 #define RANK 6
 #define STATE 1
 #define SIDE 7
+#define TOGETHER 4
 #define ELEMENT 0
 namespace backward_float {
 #include "ss2d_backward_general.cu"
@@ -212,6 +215,8 @@ namespace backward_double {
 #undef RANK
 #undef STATE
 #undef SIDE
+#undef TOGETHER
+#define TOGETHER 1
 #define RANK 19
 #define STATE 3
 #define SIDE 4
@@ -241,8 +246,8 @@ extern "C" double emulate_ss2d_backward_general(
     int element, int batch, int channels, int height, int width, int state, int rank, int which) {
   const Shape s{element, batch, channels, height, width, state, rank};
 #define RUN(name, side, element, real)                                                                \
-  run<element, real, name::Arguments>(                                                                \
-      s, which, side, name::ss2d_backward_totals, name::ss2d_backward_carries, name::ss2d_backward_gradients, \
+  run<element, real, name::Arguments, name::Shared>(                                                                \
+      s, which, side, (rank) == 6 ? 4 : 1, name::ss2d_backward_totals, name::ss2d_backward_carries, name::ss2d_backward_gradients, \
       name::ss2d_backward_rows)
   if (rank == 6 && state == 1) {
     switch (element) {
