@@ -100,8 +100,7 @@ at::Tensor run_general(const Operands &o) {
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(o.x, "ss2d_backward_general", entry, macros, bytes);
   };
-  constexpr int carry_warps = 16;
-  const int64_t carry_bytes = carry_warps * 2 * 32 * real_bytes;
+  const int64_t carry_bytes = plan.carry_warps * 2 * 32 * real_bytes;
   const ccuda_kernel find_totals = find("ss2d_backward_totals", plan.bytes);
   const ccuda_kernel carry = find("ss2d_backward_carries", carry_bytes);
   const ccuda_kernel find_gradients = find("ss2d_backward_gradients", plan.bytes);
@@ -116,7 +115,7 @@ at::Tensor run_general(const Operands &o) {
     arguments.parameters = parameters.select(0, written).mutable_data_ptr();
     written += int64_t(arguments.parts) * plan.groups;
     launch(o.x, find_totals, count(tasks * plan.down * plan.across), block, plan.bytes, arguments);
-    launch(o.x, carry, count(tasks * 8 * o.state()), {32 * carry_warps}, carry_bytes, arguments);
+    launch(o.x, carry, count(tasks * 8 * o.state()), {uint32_t(32 * plan.carry_warps)}, carry_bytes, arguments);
     launch(o.x, find_gradients, count(int64_t(arguments.parts) * plan.splits * plan.groups), block, plan.bytes, arguments);
     launch(o.x, add_rows, count((images * plan.rows_size + 255) / 256), {256}, 0, arguments);
   }

@@ -154,7 +154,9 @@ double run(const Shape &s, int which, int side, int together, Totals totals, Car
   const unsigned tasks = unsigned(s.batch * plan.columns), threads = 32u * unsigned(side);
   emulator::emulate(
       {tasks * unsigned(g.down * g.across)}, {threads}, bytes, [&] { totals(g); });
-  emulator::emulate({tasks * 8 * unsigned(s.state)}, {128}, 4 * 64 * sizeof(Real), [&] { carries(g); });
+  emulator::emulate(
+      {tasks * 8 * unsigned(s.state)}, {32u * unsigned(plan.carry_warps)}, size_t(plan.carry_warps) * 64 * sizeof(Real),
+      [&] { carries(g); });
   emulator::emulate(
       {unsigned(g.parts * g.splits * g.groups)}, {threads}, bytes, [&] { gradients(g); });
   emulator::emulate({unsigned((s.batch * plan.rows_size + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
@@ -245,10 +247,10 @@ namespace backward_float_pixel {
 extern "C" double emulate_ss2d_backward_general(
     int element, int batch, int channels, int height, int width, int state, int rank, int which) {
   const Shape s{element, batch, channels, height, width, state, rank};
-#define RUN(name, side, element, real)                                                                \
-  run<element, real, name::Arguments, name::Shared>(                                                                \
-      s, which, side, (rank) == 6 ? 4 : 1, name::ss2d_backward_totals, name::ss2d_backward_carries, name::ss2d_backward_gradients, \
-      name::ss2d_backward_rows)
+#define RUN(name, side, element, real)                                                               \
+  run<element, real, name::Arguments, name::Shared>(                                                 \
+      s, which, side, rank == 6 ? 4 : 1, name::ss2d_backward_totals, name::ss2d_backward_carries,    \
+      name::ss2d_backward_gradients, name::ss2d_backward_rows)
   if (rank == 6 && state == 1) {
     switch (element) {
       case 0: return RUN(backward_float, 7, float, float);

@@ -136,7 +136,8 @@ struct Tile {
   DEVICE int own(const Arguments &g) const { return min(channel + lane, g.channels - 1); }
 };
 
-// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map. A warp goes
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; what is not
+// in the tile has its place in the padding, so that loads need no branches and go out together. A warp goes
 // along its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
 // memory.
 template <class Visit>
@@ -154,13 +155,12 @@ DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *str
   const int count = channels_last ? SIDE : w < SIDE ? line : 0;
 #pragma unroll
   for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
-    if (SIDE == line || i < count) visit(place, offset, i < present);
+    visit(SIDE == line || i < count ? place : lanes, offset, i < present);
   }
 }
 
 DEVICE void load_maps(const Arguments &g, const Tile &b) {
   for_elements(g, b, g.x_strides, [&](int at, long long from, bool present) {
-    // Without a branch, all loads go out together.
     const real v = to_real(g.x[present ? from : 0]);
     shared_memory().x[at] = present ? v : 0;
   });
@@ -190,9 +190,7 @@ DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) 
   }
   const real *const own = g.weight + ((long long)k * g.channels + b.own(g)) * RANK;
   const bool exists = b.channel + b.lane < g.channels;
-  for (int r = b.warp; r < weight_size; r += SIDE) {
-    weight[b.lane * weight_size + r] = exists && r < RANK ? own[r] * (1 / unit) : 0;
-  }
+  for (int r = b.warp; r < RANK; r += SIDE) weight[b.lane * weight_size + r] = exists ? own[r] * (1 / unit) : 0;
 }
 
 // A warp's segment of a direction; item 0 is the first along the walk.
@@ -234,7 +232,10 @@ DEVICE void find_steps(const Tile &b, const Segment &s, const real *projection, 
     }
   }
 #pragma unroll
-  for (int i = 0; i < SIDE; i++) step[i] = i >= s.begin && i < s.end ? softplus(step[i]) : 0;
+  for (int i = 0; i < SIDE; i++) {
+    const real in_map = softplus(step[i]);
+    step[i] = i >= s.begin && i < s.end ? in_map : 0;
+  }
 }
 
 DEVICE void find_totals(const Arguments &g, const Tile &b, Direction k, int place) {
