@@ -56,7 +56,8 @@ inline BackwardPlan backward_plan(
   const auto most = [&](int64_t size) { return std::max<int64_t>(room / size, 1); };
   p.images = std::min(2 * most(p.scratch_size), batch);
   p.launches = (batch + p.images - 1) / p.images;
-  // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the most.
+  // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the
+  // most.
   const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8, blocks = most(p.launches * p.parameters_size);
   // As many parts as the limit allows, none much larger than another.
   const auto divide = [&](int64_t count, int64_t had, int64_t limit) {

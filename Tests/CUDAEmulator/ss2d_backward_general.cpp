@@ -47,8 +47,8 @@ struct Shape {
   int row_size() const { return (rows() + 7) / 8 * 8; }
 };
 
-// Operands, and gradients by the definition. The maps lie channels last in even batches, else channels first; rows of the
-// projection lie pixel by pixel, filled up to a multiple of 8.
+// Operands, and gradients by the definition. The maps lie channels last in even batches, else channels first; rows of
+// the projection lie pixel by pixel, filled up to a multiple of 8.
 template <class Element, class Real>
 struct Case {
   Shape shape;
@@ -98,7 +98,8 @@ struct Case {
       return to;
     };
     const auto real = [](const std::vector<Real> &v) { return std::vector<double>(v.begin(), v.end()); };
-    std::vector<double> dy64 = wide(dy), x64 = wide(x), rows(size_t(s.batch * 4 * s.rows() * s.length())), drows(rows.size());
+    std::vector<double> dy64 = wide(dy), x64 = wide(x);
+    std::vector<double> rows(size_t(s.batch * 4 * s.rows() * s.length())), drows(rows.size());
     for_rows([&](size_t i, size_t from) { rows[i] = number(s.element, projection[from]); });
     const std::vector<double> weight64 = real(weight), bias64 = real(bias), a64 = real(a), d64 = real(d);
     const size_t sizes[] = {x.size(), projection.size(), weight.size(), bias.size(), a.size(), d.size()};
@@ -120,8 +121,11 @@ struct Case {
   }
 };
 
-template <class Element, class Real, class Arguments, class Shared, class Totals, class Carries, class Gradients, class Rows>
-double run(const Shape &s, int which, int side, int together, Totals totals, Carries carries, Gradients gradients, Rows add_rows) {
+template <
+    class Element, class Real, class Arguments, class Shared, class Totals, class Carries, class Gradients, class Rows>
+double run(
+    const Shape &s, int which, int side, int together, Totals totals, Carries carries, Gradients gradients,
+    Rows add_rows) {
   const Case<Element, Real> c(s);
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   const scan2d::BackwardPlan plan = scan2d::backward_plan(
@@ -129,7 +133,8 @@ double run(const Shape &s, int which, int side, int together, Totals totals, Car
   const auto bytes = size_t(scan2d::backward_bytes(side, together, s.rank, s.state, sizeof(Real)));
   if (bytes != sizeof(Shared)) return std::numeric_limits<double>::infinity();
   Arguments g{};
-  g.parts = (s.batch + 1) / 2, g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
+  g.parts = (s.batch + 1) / 2, g.groups = std::min(plan.down * plan.across, 2);
+  g.splits = int(std::min<int64_t>(plan.columns, 2));
   std::vector<Real> dy(c.dy.size());
   std::transform(c.dy.begin(), c.dy.end(), dy.begin(), [&](Element v) { return Real(number(s.element, v)); });
   std::vector<Element> dx(c.x.size(), rounded<Element>(s.element, NAN)), dprojection(c.projection.size(), Element(0));
@@ -242,8 +247,9 @@ namespace backward_float_pixel {
 #include "ss2d_backward_general.cu"
 }
 
-// The largest error of a gradient (0 x, 1 projection, 2 weight, 3 bias, 4 a, 5 d) relative to its largest value; -1 if no
-// kernel of this file has such operands. `element` is the macro ELEMENT, (rank, state) is (6, 1), (19, 3) or (2, 16).
+// The largest error of a gradient (0 x, 1 projection, 2 weight, 3 bias, 4 a, 5 d) relative to its largest value; -1 if
+// no kernel of this file has such operands. `element` is the macro ELEMENT, (rank, state) is (6, 1), (19, 3) or (2,
+// 16).
 extern "C" double emulate_ss2d_backward_general(
     int element, int batch, int channels, int height, int width, int state, int rank, int which) {
   const Shape s{element, batch, channels, height, width, state, rank};

@@ -1,16 +1,16 @@
 // Gradients of the 2-D selective scan in four directions for any map: any size, strides, rank and count of states.
 //
-// The plane is cut into square tiles, and a path into the segments that tiles cut out of its rows or columns. With h the
-// states, a_t the decays and g_t = C_t dy_t + a_{t+1} g_{t+1} their gradients, the first kernel finds for each segment the
-// sum of its steps, the states that it leaves behind a state of 0, and the gradient a_t g_t before it of nothing after it;
-// the second turns these into the states before and the gradients after each segment; the third computes states, then
-// gradients, of a tile's segments from there. States are not kept from the forward pass.
+// The plane is cut into square tiles, and a path into the segments that tiles cut out of its rows or columns. With h
+// the states, a_t the decays and g_t = C_t dy_t + a_{t+1} g_{t+1} their gradients, the first kernel finds for each
+// segment the sum of its steps, the states that it leaves behind a state of 0, and the gradient a_t g_t before it of
+// nothing after it; the second turns these into the states before and the gradients after each segment; the third
+// computes states, then gradients, of a tile's segments from there. States are not kept from the forward pass.
 //
-// A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE are the
-// counts of the definition, BLOCKS the blocks of a multiprocessor, TOGETHER, 4 or 1, the
-// directions whose projections lie in shared memory at a time; OUTPUT 0 reads dy as `real`, else as elements. Pixels outside
-// the map have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are
-// those of a block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
+// A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE
+// are the counts of the definition, BLOCKS the blocks of a multiprocessor, TOGETHER, 4 or 1, the directions whose
+// projections lie in shared memory at a time; OUTPUT 0 reads dy as `real`, else as elements. Pixels outside the map
+// have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are those of a
+// block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
 #include "prelude.cuh"
 
 #if OUTPUT
@@ -136,9 +136,9 @@ struct Tile {
   DEVICE int own(const Arguments &g) const { return min(channel + lane, g.channels - 1); }
 };
 
-// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; what is not
-// in the tile has its place in the padding, so that loads need no branches and go out together. A warp goes
-// along its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; what is
+// not in the tile has its place in the padding, so that loads need no branches and go out together. A warp goes along
+// its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
 // memory.
 template <class Visit>
 DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *strides, Visit visit) {
@@ -147,11 +147,12 @@ DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *str
   const long long next = channels_last ? strides[3] : strides[1];
   const int next_place = channels_last ? pitch : 1;
   int place = (b.warp * SIDE + w) * pitch + c;
-  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] + (b.row + b.warp) * strides[2] +
-                     (b.column + w) * strides[3];
+  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] +
+                     (b.row + b.warp) * strides[2] + (b.column + w) * strides[3];
   // How many of the following are in the map, and in the tile.
   const bool starts = b.warp < b.height && w < b.width;
-  const int present = !starts ? 0 : channels_last ? (b.channel + c < g.channels ? b.width : 0) : g.channels - b.channel - c;
+  const int channels = g.channels - b.channel - c;
+  const int present = !starts ? 0 : !channels_last ? channels : channels > 0 ? b.width : 0;
   const int count = channels_last ? SIDE : w < SIDE ? line : 0;
 #pragma unroll
   for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
@@ -283,8 +284,8 @@ KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_totals(Arguments g) {
   }
 }
 
-// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go out
-// together.
+// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go
+// out together.
 template <class Visit>
 DEVICE void for_segments(const real *steps, real *left, long long step_to_next, long long count, Visit visit) {
   constexpr int batch = 8;
@@ -303,19 +304,22 @@ DEVICE void for_segments(const real *steps, real *left, long long step_to_next, 
   }
 }
 
-// A block is the states, or their gradients, of one number of state of a direction and task; its warps share the segments.
+// A block is the states, or their gradients, of one number of state of a direction and task; its warps share the
+// segments.
 KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   real *const pieces = shared_numbers();  // [warps][2][32]
   const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
   const int which = (int)(blockIdx.x % (2 * STATE)), n = which % STATE;
   const Direction k((int)(blockIdx.x / (2 * STATE) % 4));
   const bool backwards = k.reverse != (which >= STATE);
-  const long long task = blockIdx.x / (2 * STATE) / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
+  const long long task = blockIdx.x / (2 * STATE) / 4;
+  const long long count = segments_of(g, k.column), each = (count + warps - 1) / warps;
   const int channel = min((int)(task % columns_of(g)) * lanes + lane, g.channels - 1);
   const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
   const long long begin = min(warp * each, count), end = min(begin + each, count);
   const long long next = (backwards ? -total_count : total_count) * lanes;
-  real *const steps = scratch_of(g, task, k) + (backwards ? (count - 1) * total_count * lanes : 0) + lane + begin * next;
+  const long long start = backwards ? (count - 1) * total_count * lanes : 0;
+  real *const steps = scratch_of(g, task, k) + start + begin * next + lane;
   real *const left = steps + (1 + which) * lanes;
   real sum = 0, state = 0;
   for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *) {
@@ -346,8 +350,8 @@ DEVICE real sum_over_lanes(const Tile &b, const real *values) {
   return sum;
 }
 
-// Gradients of a direction's segments: adds to the tile's dx, puts the rows' in place of the rows, and the warp's share of
-// the parameters' into `b.parameters`.
+// Gradients of a direction's segments: adds to the tile's dx, puts the rows' in place of the rows, and the warp's share
+// of the parameters' into `b.parameters`.
 DEVICE void find_gradients(const Arguments &g, const Tile &b, Direction k, int place) {
   const Segment s(g, b, k);
   Shared &shared = shared_memory();
@@ -374,7 +378,8 @@ DEVICE void find_gradients(const Arguments &g, const Tile &b, Direction k, int p
       const real input = step[i] * shared.x[s.pixel(i) * pitch + b.lane];
       state[i] = decay[i] * (i > 0 ? state[i - 1] : before) + projection[s.pixel(i) * row_size + RANK + n] * input;
     }
-    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for them.
+    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for
+    // them.
 #pragma unroll
     for (int i = SIDE - 1; i >= 0; i--) {
       const real *const row = projection + s.pixel(i) * row_size + RANK + n;
