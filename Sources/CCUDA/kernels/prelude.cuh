@@ -78,6 +78,19 @@ DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a
 }
 #endif
 
+#if ELEMENT == 1 || ELEMENT == 2
+// Products of the two numbers of each.
+DEVICE unsigned multiply_pairs(unsigned a, unsigned b) {
+  unsigned product;
+#if ELEMENT == 1
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(product) : "r"(a), "r"(b));
+#else
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(product) : "r"(a), "r"(b), "r"(0x80008000u));
+#endif
+  return product;
+}
+#endif
+
 // An 8x8 tile of 16-bit numbers, row g columns 2q and 2q + 1 in lane 4g + q, transposed.
 DEVICE unsigned transpose_8x8(unsigned bits) {
   unsigned result;
@@ -108,9 +121,9 @@ DEVICE void named_arrive(int number, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
 #elif ELEMENT == 1
-EMULATED_PRODUCTS(emulator::half_to_float)
+EMULATED_PRODUCTS(emulator::half_to_float, emulator::float_to_half)
 #elif ELEMENT == 2
-EMULATED_PRODUCTS(emulator::bfloat_number)
+EMULATED_PRODUCTS(emulator::bfloat_number, emulator::float_to_bfloat)
 #endif
 
 DEVICE float bfloat_to_float(unsigned short bits) { return bits_to_float((unsigned)bits << 16); }

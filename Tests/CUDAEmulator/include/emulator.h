@@ -295,7 +295,7 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
 }  // namespace emulator
 
 // The tensor core's products; the type of their operands is that of the kernel's namespace, see `prelude.cuh`.
-#define EMULATED_PRODUCTS(number)                                                                             \
+#define EMULATED_PRODUCTS(number, bits)                                                                       \
   inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b) {                          \
     const unsigned a[2] = {a0, a1};                                                                           \
     emulator::multiply<8>(d, a, &b, number);                                                                  \
@@ -304,6 +304,11 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
       float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {          \
     const unsigned a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};                                                  \
     emulator::multiply<16>(d, a, b, number);                                                                  \
+  }                                                                                                           \
+  inline unsigned multiply_pairs(unsigned a, unsigned b) {                                                    \
+    const float low = number((unsigned short)a) * number((unsigned short)b);                                  \
+    const float high = number((unsigned short)(a >> 16)) * number((unsigned short)(b >> 16));                 \
+    return bits(low) | (unsigned)bits(high) << 16;                                                            \
   }
 inline unsigned transpose_8x8(unsigned bits) {
   const int g = emulator::lane() / 4, q = emulator::lane() % 4;
