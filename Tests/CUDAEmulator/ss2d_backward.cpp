@@ -126,7 +126,7 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
   const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2, groups = (c.batch + 1) / 2;
   const int pairs = (items + 1) / 2;
   const int64_t fragments = int64_t(c.batch) * 4 * warps * pairs * (c.row / 8) * 32;
-  std::vector<float> sums(splits * fragments * 4, NAN);
+  std::vector<uint2> sums(splits * fragments, {~0u, ~0u});
   c.parameters.assign(groups * 4 * c.channels * (c.rank + 3), NAN);
   Arguments g{};
   g.dy = c.dy.data(), g.x = c.x.data(), g.projection = c.projection.data();

@@ -23,7 +23,7 @@ struct Arguments {
   const element *dy, *x, *projection;
   const float *weight, *bias, *a, *d;
   element *dx, *drows;
-  float *rows;        // [splits][images][4][WARPS][pairs][steps][32][4]
+  uint2 *rows;        // [splits][images][4][WARPS][pairs][steps][32]: two words of elements
   float *parameters;  // [groups][4 D R, 4 D, 4 D, 4 D]
   int images, channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
@@ -324,6 +324,17 @@ struct Turn {
   }
   DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows + inside(j, at), n.q); }
 
+  DEVICE void fetch_pair(unsigned (&to)[2][steps], Walk &source, int m) const {
+    fetch(to[0], 2 * m, source.next());
+    if (2 * m + 1 < ITEMS) fetch(to[1], 2 * m + 1, source.next());
+    else for (int s = 0; s < steps; s++) to[1][s] = 0;
+  }
+  DEVICE void fetch_pair_back(unsigned (&to)[2][steps], Walk &source, int m) const {
+    if (2 * m + 1 < ITEMS) fetch(to[1], 2 * m + 1, source.previous());
+    else for (int s = 0; s < steps; s++) to[1][s] = 0;
+    fetch(to[0], 2 * m, source.previous());
+  }
+
   DEVICE LineSummary summarize(const Parameters &parameters, const Maps &maps) {
     unsigned high[steps], low[steps];
     float bias[2];
@@ -350,17 +361,19 @@ struct Turn {
     }
     LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
     exponents[0] = exponents[1] = 0.f;
+    unsigned ahead[2][steps];
+    if constexpr (!keeps_words) fetch_pair(ahead, source, 0);
 #pragma unroll
     for (int m = 0; m < pairs; m++) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
       unsigned pair[2][steps];
-      if constexpr (keeps_words) {
 #pragma unroll
-        for (int s = 0; s < steps; s++) pair[0][s] = words[j0][s], pair[1][s] = words[j1][s];
-      } else {
-        fetch(pair[0], j0, source.next());
-        if (j1 != j0) fetch(pair[1], j1, source.next());
-        else for (int s = 0; s < steps; s++) pair[1][s] = 0;
+      for (int s = 0; s < steps; s++) {
+        pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
+        pair[1][s] = keeps_words ? words[keeps_words ? j1 : 0][s] : ahead[1][s];
+      }
+      if constexpr (!keeps_words) {
+        if (m + 1 < pairs) fetch_pair(ahead, source, m + 1);
         gates[j0] = share_gate(pair[0][gate_step()]);
         if (j1 != j0) gates[j1] = share_gate(pair[1][gate_step()]);
       }
@@ -398,7 +411,7 @@ struct Turn {
 
   // `first`: of the image's tiles, which finds nothing in `sums`.
   DEVICE void differentiate(
-      const Parameters &parameters, const Maps &maps, Ends ends, bool first, float4 *sums, Sums &totals) {
+      const Parameters &parameters, const Maps &maps, Ends ends, bool first, uint2 *sums, Sums &totals) {
     Walk inner = this->inner(), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
@@ -412,27 +425,32 @@ struct Turn {
     const unsigned b_column = n.group == 2 * gate_lane() ? ones : 0, c_column = n.group == 2 * gate_lane() + 1 ? ones : 0;
     float weight_sums[(steps + 1) / 2][4] = {};
     float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f};
+    unsigned ahead[2][steps];
+    uint2 sums_ahead[steps];
+    const auto load = [&](int m) {
+      if constexpr (!keeps_words) fetch_pair_back(ahead, source, m);
+#pragma unroll
+      for (int s = 0; s < steps; s++) {
+        sums_ahead[s].x = sums_ahead[s].y = 0;
+        if (!first) sums_ahead[s] = sums[(m * steps + s) * 32 + n.number];
+      }
+    };
+    load(pairs - 1);
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
-      float4 fragments[steps];
+      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
+      uint2 before[steps];
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        fragments[s] = make_float4(0.f, 0.f, 0.f, 0.f);
-        if (!first) fragments[s] = sums[(m * steps + s) * 32 + n.number];
+        pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
+        pair[1][s] = keeps_words ? j1 > j0 ? words[keeps_words ? j1 : 0][s] : 0 : ahead[1][s];
+        before[s] = sums_ahead[s];
       }
-      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
-#pragma unroll
-      for (int s = 0; s < steps; s++) pair[1][s] = 0;
+      if (m > 0) load(m - 1);
 #pragma unroll
       for (int j = j1; j >= j0; j--) {
         const int at = inside(j, inner.previous(), 4 * n.q);
-        if constexpr (keeps_words) {
-#pragma unroll
-          for (int s = 0; s < steps; s++) pair[j - j0][s] = words[j][s];
-        } else {
-          fetch(pair[j - j0], j, source.previous());
-        }
         const unsigned input = *(const unsigned *)(maps.x + at), output = *(const unsigned *)(maps.dy + at);
         const float2 u = unpack(input), v = unpack(output);
         const float2 bc = unpack(gate(j)), s = unpack(step_pairs[j]);
@@ -467,10 +485,11 @@ struct Turn {
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        float f[4] = {fragments[s].x, fragments[s].y, fragments[s].z, fragments[s].w};
+        const float2 low = unpack(before[s].x), high = unpack(before[s].y);
+        float f[4] = {low.x, low.y, high.x, high.y};
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
-        sums[(m * steps + s) * 32 + n.number] = make_float4(f[0], f[1], f[2], f[3]);
+        sums[(m * steps + s) * 32 + n.number] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
@@ -633,7 +652,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
                 g, sums + (turn - 1) % 2 * WARPS, thread, Direction(turn - 1).index(), column * 8, at == 0, totals);
           }
           const Ends ends = neighbours.ends(n, own_summaries);
-          float4 *const fragments = (float4 *)g.rows + ((long long)split * g.images + image) * row_fragments() +
+          uint2 *const fragments = g.rows + ((long long)split * g.images + image) * row_fragments() +
                                     (turn * WARPS + n.warp) * (pairs * steps * 32);
           own_turn.differentiate(parameters, maps, ends, i == 0, fragments, own_sums[n.warp]);
         } else {
@@ -655,11 +674,13 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
   if (index >= g.images * row_fragments()) return;
-  const float4 *from = (const float4 *)g.rows + index;
-  float4 sum = from[0];
-  for (int split = 1; split < g.splits; split++) {
-    const float4 v = from[split * (g.images * row_fragments())];
-    sum.x += v.x; sum.y += v.y; sum.z += v.z; sum.w += v.w;
+  const uint2 *from = g.rows + index;
+  float2 sums[2] = {make_float2(0.f, 0.f), make_float2(0.f, 0.f)};
+  for (int split = 0; split < g.splits; split++) {
+    const uint2 v = from[split * (g.images * row_fragments())];
+    const float2 low = unpack(v.x), high = unpack(v.y);
+    sums[0].x += low.x; sums[0].y += low.y;
+    sums[1].x += high.x; sums[1].y += high.y;
   }
   const int lane = (int)(index % 32), q = lane & 3;
   long long rest = index / 32;
@@ -679,6 +700,6 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const int word = word_of(q, s);
   element_pair *const rows = (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
   const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
-  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sum.x * scale, sum.y * scale);
-  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sum.z * scale, sum.w * scale);
+  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sums[0].x * scale, sums[0].y * scale);
+  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sums[1].x * scale, sums[1].y * scale);
 }
