@@ -121,7 +121,7 @@ struct Case {
 };
 
 template <class Arguments, class Backward, class Rows>
-std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed, Backward backward, Rows rows) {
+std::array<double, 6> run(Case c, int items, int warps, size_t fixed, Backward backward, Rows rows) {
   const ctorch::cuda::scan2d::Plane plane = ctorch::cuda::scan2d::lay_out(c.height, c.width, items);
   const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2, groups = (c.batch + 1) / 2;
   const int pairs = (items + 1) / 2;
@@ -136,9 +136,8 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
   g.pitch = plane.pitch, g.order = plane.order, g.splits = splits, g.group = group;
   g.dy_image = g.x_image = g.dx_image = c.length * c.channels, g.dy_pixel = g.x_pixel = g.dx_pixel = c.channels;
   g.projection_image = c.length * 4 * c.row;
-  const size_t bytes = rings * (size_t(4) * c.height * plane.pitch * 16 + fixed);
-  emulator::emulate(
-      {unsigned(groups * splits + rings - 1) / rings}, {32u * warps * rings}, bytes, [&] { backward(g); });
+  const size_t bytes = size_t(4) * c.height * plane.pitch * 16 + fixed;
+  emulator::emulate({unsigned(splits), unsigned(groups)}, {32u * warps}, bytes, [&] { backward(g); });
   emulator::emulate({unsigned(fragments + 255) / 256}, {256}, 0, [&] { rows(g); });
   std::array<double, 6> errors;
   for (int which = 0; which < 6; which++) errors[which] = c.error(which, groups);
@@ -147,9 +146,9 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
 
 }  // namespace
 
-#define RUN(NAME, items, warps, rings)                                                                        \
+#define RUN(NAME, items, warps)                                                                               \
   run<NAME::Arguments>(                                                                                       \
-      Case(element, batch, channels, height, width, rank), items, warps, rings,                               \
+      Case(element, batch, channels, height, width, rank), items, warps,                                      \
       sizeof(NAME::Parameters) + 2 * warps * (sizeof(NAME::Summary) + sizeof(NAME::Sums)), NAME::ss2d_backward,   \
       NAME::ss2d_backward_rows)
 
@@ -158,7 +157,6 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
 #define RANK 6
 #define ITEMS 14
 #define WARPS 7
-#define RINGS 1
 #define WRAP 0
 namespace rank6 {
 #include "ss2d_backward.cu"
@@ -179,12 +177,10 @@ namespace rank12 {
 #undef ELEMENT
 #undef RANK
 #undef WARPS
-#undef RINGS
 #undef WRAP
 #define ELEMENT 2
 #define RANK 20
 #define WARPS 4
-#define RINGS 2
 #define WRAP 0
 namespace rank20 {
 #include "ss2d_backward.cu"
@@ -212,10 +208,10 @@ extern "C" double emulate_ss2d_backward(
     const int length = height * width;
     const auto divides = [&](int items) { return height % items == 0 && width % items == 0; };
     errors.fill(-1);
-    if (element == 2 && rank == 6 && divides(14) && length <= 14 * 56) errors = RUN(rank6, 14, 7, 1);
-    if (element == 1 && rank == 12 && length <= 7 * 24) errors = RUN(rank12, 7, 3, 1);
-    if (element == 2 && rank == 20 && divides(7) && length <= 7 * 32) errors = RUN(rank20, 7, 4, 2);
-    if (element == 1 && rank == 32 && divides(7) && length <= 7 * 8) errors = RUN(rank32, 7, 1, 2);
+    if (element == 2 && rank == 6 && divides(14) && length <= 14 * 56) errors = RUN(rank6, 14, 7);
+    if (element == 1 && rank == 12 && length <= 7 * 24) errors = RUN(rank12, 7, 3);
+    if (element == 2 && rank == 20 && divides(7) && length <= 7 * 32) errors = RUN(rank20, 7, 4);
+    if (element == 1 && rank == 32 && divides(7) && length <= 7 * 8) errors = RUN(rank32, 7, 1);
     last = now;
   }
   return errors[which];

@@ -1,6 +1,6 @@
 // Gradients of the 2-D selective scan in four directions with one state a channel, over a map that lies channels last.
 //
-// A ring of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
+// A block of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
 // follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. So each direction needs the
 // states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor that a
 // line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
@@ -28,8 +28,8 @@ struct Arguments {
   int images, channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
   int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
-  int splits;  // rings that share an image
-  int group;   // images of a ring
+  int splits;  // blocks that share an image: x of the grid
+  int group;   // images of a block: y of the grid has the groups
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
 
@@ -60,7 +60,7 @@ DEVICE constexpr int gate_lane() {
 struct Parameters {
   float weight[4][8][RANK], bias[4][8], a[4][8], d[4][8];
 };
-// What the warps of a ring tell each other: the whole chunk's kept factor, state after it, gradient before it.
+// What the warps of a block tell each other: the whole chunk's kept factor, state after it, gradient before it.
 struct Summary {
   float2 kept[4], state[4], gradient[4];
 };
@@ -84,6 +84,8 @@ DEVICE int group_of(int line, int order) {
 
 struct Lane {
   int number, q, group, line, warp, order;
+  DEVICE explicit Lane(int thread, int order)
+      : number(thread & 31), q(thread & 3), group(number >> 2), line(line_of(group, order)), warp(thread >> 5), order(order) {}
   DEVICE int lane_of(int of_line) const { return group_of(of_line, order) * 4 + q; }
 };
 
@@ -181,8 +183,8 @@ DEVICE void fetch_row(unsigned (&words)[steps], const unsigned *row, int q) {
 // log2(1 + 2^z), which is z where the sum overflows.
 DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
 
-DEVICE void ring_barrier() {
-  if (WARPS * RINGS > 1) __syncthreads(); else __syncwarp();
+DEVICE void block_barrier() {
+  if (WARPS > 1) __syncthreads(); else __syncwarp();
 }
 
 // The state before a lane's line, and the gradient that comes back from behind it.
@@ -243,7 +245,7 @@ struct Neighbours {
     }
   }
 
-  // With what the other warps wrote. Eight lanes share the chunks of the ring, in order.
+  // With what the other warps wrote. Eight groups of lanes share the chunks, in order.
   DEVICE Ends ends(const Lane &n, const Summary *all) const {
     float2 k_before = make_float2(1.f, 1.f), before = make_float2(0.f, 0.f), k_after = k_before, after = before;
     if (WARPS > 1) {
@@ -292,7 +294,7 @@ struct Maps {
 // One turn of one tile for one warp.
 struct Turn {
   const Arguments &g;
-  const Plane &p;
+  const Plane p;
   const Lane &n;
   const Direction k;
   const Line line;
@@ -303,8 +305,8 @@ struct Turn {
   unsigned state_pairs[ITEMS];  // what is left of the state before, if the line starts with 0
   float a[2], exponents[2];  // of what the line has kept up to an item
 
-  DEVICE Turn(const Arguments &g, const Plane &p, const Lane &n, int image, int turn)
-      : g(g), p(p), n(n), k(turn), line(p, k, n.warp, n.line),
+  DEVICE Turn(const Arguments &g, const Lane &n, int image, int turn)
+      : g(g), p(g), n(n), k(turn), line(p, k, n.warp, n.line),
         rows((const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2)) {}
 
   DEVICE Walk source() const { return Walk(k, line, p.width, 2 * row_size, 0); }
@@ -409,9 +411,9 @@ struct Turn {
     return all;
   }
 
-  // `first`: of the image's tiles, which finds nothing in `sums`.
+  // `adds` to the lane's `sums`; else it is the first.
   DEVICE void differentiate(
-      const Parameters &parameters, const Maps &maps, Ends ends, bool first, uint2 *sums, Sums &totals) {
+      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, Sums &totals) {
     Walk inner = this->inner(), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
@@ -432,7 +434,7 @@ struct Turn {
 #pragma unroll
       for (int s = 0; s < steps; s++) {
         sums_ahead[s].x = sums_ahead[s].y = 0;
-        if (!first) sums_ahead[s] = sums[(m * steps + s) * 32 + n.number];
+        if (adds) sums_ahead[s] = sums[(m * steps + s) * 32];
       }
     };
     load(pairs - 1);
@@ -489,7 +491,7 @@ struct Turn {
         float f[4] = {low.x, low.y, high.x, high.y};
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
-        sums[(m * steps + s) * 32 + n.number] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
+        sums[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
@@ -541,10 +543,11 @@ DEVICE void load_tile(
   copy_async_commit();
 }
 
-// Writes dx, and the warp's sums of D's gradient.
+// Writes dx, and each warp's sums of D's gradient in its first row.
 DEVICE void finish_tile(
-    const Arguments &g, const Plane &p, const Lane &n, int image, int channel, int thread, const Maps &maps,
-    const Parameters &parameters, float (&totals)[8]) {
+    const Arguments &g, int image, int channel, const Maps &maps, const Parameters &parameters, Sums *totals) {
+  const Plane p(g);
+  const int thread = (int)threadIdx.x;
   float skip[8], sums[8] = {};
 #pragma unroll
   for (int c = 0; c < 8; c++) skip[c] = parameters.d[0][c] + parameters.d[1][c] + parameters.d[2][c] + parameters.d[3][c];
@@ -569,13 +572,14 @@ DEVICE void finish_tile(
   for (int c = 0; c < 8; c++) {
 #pragma unroll
     for (int b = 1; b < 32; b *= 2) sums[c] += __shfl_xor_sync(~0u, sums[c], b);
-    if (n.number == 0) totals[c] = sums[c];
+    if (thread % 32 == 0) totals[thread / 32][0][c] = sums[c];
   }
 }
 
-// The ring's sums over positions of one direction join those of the images before.
+// The block's sums over positions of one direction join those of the images before.
 DEVICE void add_parameters(
-    const Arguments &g, const Sums *sums, int thread, int k, int channel, bool first, float *to) {
+    const Arguments &g, const Sums *sums, int turn, int channel, bool adds, float *to) {
+  const int thread = (int)threadIdx.x, k = Direction(turn).index();
   const long long vector = 4ll * g.channels;
   for (int i = thread; i < sum_rows * 8; i += WARPS * 32) {
     const int row = i / 8, r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
@@ -586,91 +590,68 @@ DEVICE void add_parameters(
     if (row == 8 * steps + 1) sum *= ln_2 * ln_2;
     const long long at = (long long)k * g.channels + channel + i % 8;
     float *const target = to + (row < 8 * steps ? at * RANK + r : vector * (RANK + row - 8 * steps) + at);
-    *target = first ? sum : *target + sum;
+    *target = adds ? *target + sum : sum;
   }
 }
 
-DEVICE void add_skip(const Arguments &g, const Sums *sums, int thread, int channel, bool first, float *to) {
+DEVICE void add_skip(const Arguments &g, const Sums *sums, int channel, bool adds, float *to) {
+  const int thread = (int)threadIdx.x;
   if (thread >= 8) return;
   float sum = 0.f;
 #pragma unroll
   for (int w = 0; w < WARPS; w++) sum += sums[w][0][thread];
   for (int k = 0; k < 4; k++) {
     float *const target = to + 4ll * g.channels * (RANK + 2) + k * g.channels + channel + thread;
-    *target = first ? sum : *target + sum;
+    *target = adds ? *target + sum : sum;
   }
 }
 
 DEVICE long long row_fragments() { return 4ll * WARPS * pairs * steps * 32; }
 
-KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
-  Lane n;
-  const int ring = (int)threadIdx.x / (WARPS * 32), thread = (int)threadIdx.x - ring * (WARPS * 32);
-  n.number = thread & 31;
-  n.q = n.number & 3;
-  n.group = n.number >> 2;
-  n.warp = thread >> 5;
-  n.order = g.order;
-  n.line = line_of(n.group, n.order);
-  const Plane p(g);
-
+KERNEL __launch_bounds__(WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
   SHARED_MEMORY(char, memory);
-  const int plane = p.height * g.pitch * 16;
-  constexpr int fixed = (int)(sizeof(Parameters) + 2 * WARPS * (sizeof(Summary) + sizeof(Sums)));
-  char *const own = memory + ring * (4 * plane + fixed);
-  const Maps maps{own + 2 * plane, own + 3 * plane, own};
-  Parameters &parameters = *(Parameters *)(own + 4 * plane);
+  const int plane = g.height * g.pitch * 16;
+  const Maps maps{memory + 2 * plane, memory + 3 * plane, memory};
+  Parameters &parameters = *(Parameters *)(memory + 4 * plane);
   Summary *const summaries = (Summary *)(&parameters + 1);
   Sums *const sums = (Sums *)(summaries + 2 * WARPS);
 
-  const int columns = g.channels / 8;
-  const int number = (int)blockIdx.x * RINGS + ring, split = number % g.splits, group = number / g.splits;
-  const int first_column = (int)((long long)columns * split / g.splits);
-  const int last_column = (int)((long long)columns * (split + 1) / g.splits);
+  const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
+  const int first_column = columns * split / g.splits, last_column = columns * (split + 1) / g.splits;
+  const int first_image = group * g.group, last_image = min(first_image + g.group, g.images);
   float *const totals = g.parameters + (long long)group * 4 * g.channels * (RANK + 3);
-  // Rings of a block keep step: each has as many turns as the largest.
-  const int most = (columns + g.splits - 1) / g.splits;
-  for (int at = 0; at < g.group; at++) {
-    const int image = group * g.group + at;
-    for (int i = 0; i < most; i++) {
-      const int column = first_column + i;
-      const bool active = image < g.images && column < last_column;
-      if (active) load_tile(g, p, image, column * 8, thread, maps, parameters);
+  for (int image = first_image; image < last_image; image++) {
+    const bool adds = image > first_image;
+    for (int column = first_column; column < last_column; column++) {
+      load_tile(g, Plane(g), image, column * 8, (int)threadIdx.x, maps, parameters);
       copy_async_wait<0>();
-      ring_barrier();
+      block_barrier();
 #pragma unroll 1
       for (int turn = 0; turn < 4; turn++) {
         // Of two copies each, so that one barrier a turn keeps readers and writers apart.
         Summary *const own_summaries = summaries + turn % 2 * WARPS;
-        Sums *const own_sums = sums + turn % 2 * WARPS;
-        if (active) {
-          Turn own_turn(g, p, n, image, turn);
-          const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
-          ring_barrier();
-          if (turn > 0) {
-            add_parameters(
-                g, sums + (turn - 1) % 2 * WARPS, thread, Direction(turn - 1).index(), column * 8, at == 0, totals);
-          }
-          const Ends ends = neighbours.ends(n, own_summaries);
-          uint2 *const fragments = g.rows + ((long long)split * g.images + image) * row_fragments() +
-                                    (turn * WARPS + n.warp) * (pairs * steps * 32);
-          own_turn.differentiate(parameters, maps, ends, i == 0, fragments, own_sums[n.warp]);
-        } else {
-          ring_barrier();
-        }
+        // Anew each turn: registers are for the items.
+        const int thread = opaque((int)threadIdx.x);
+        const Lane n(thread, g.order);
+        Turn own(g, n, image, opaque(turn));
+        const Neighbours neighbours(own.summarize(parameters, maps), n, own_summaries[n.warp]);
+        block_barrier();
+        if (turn > 0) add_parameters(g, sums + (turn - 1) % 2 * WARPS, turn - 1, column * 8, adds, totals);
+        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
+        own.differentiate(
+            parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
+            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * WARPS + n.warp]);
       }
-      ring_barrier();
-      if (active) {
-        add_parameters(g, sums + WARPS, thread, Direction(3).index(), column * 8, at == 0, totals);
-        finish_tile(g, p, n, image, column * 8, thread, maps, parameters, sums[n.warp][0]);
-      }
-      ring_barrier();
-      if (active) add_skip(g, sums, thread, column * 8, at == 0, totals);
+      block_barrier();
+      add_parameters(g, sums + WARPS, 3, column * 8, adds, totals);
+      finish_tile(g, image, column * 8, maps, parameters, sums);
+      block_barrier();
+      add_skip(g, sums, column * 8, adds, totals);
     }
   }
 }
 
-// Adds up what the rings of an image found for the projection's rows, in order, and writes the rows with their filling.
+// Adds up what the blocks of an image found for the projection's rows, in order, and writes the rows with their filling.
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
   if (index >= g.images * row_fragments()) return;
