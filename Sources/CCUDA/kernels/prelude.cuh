@@ -73,7 +73,13 @@ DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b)
   asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b));
 }
-// The same with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
+// d = a b + c.
+DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, const float (&c)[4]) {
+  asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a0), "r"(a1), "r"(b), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+// d += a b with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
 DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
   asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));

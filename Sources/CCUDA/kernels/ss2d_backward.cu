@@ -17,7 +17,7 @@ constexpr int steps = row_size / 8;
 constexpr int pairs = (ITEMS + 1) / 2;
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 constexpr unsigned ones = ELEMENT == 1 ? 0x3c003c00u : 0x3f803f80u;
-constexpr bool keeps_words = steps * ITEMS <= 16;
+constexpr bool keeps_words = steps == 1;  // else they are read again on the way back
 
 struct Arguments {
   const element *dy, *x, *projection;
@@ -167,17 +167,17 @@ struct Walk {
   }
 };
 
-DEVICE void fetch_row(unsigned (&words)[steps], const unsigned *row, int q) {
+DEVICE void fetch_row(unsigned (&words)[steps], const char *rows, unsigned at, int q) {
 #pragma unroll
   for (int s = 0; s < fours; s += 4) {
-    const uint4 v = __ldg((const uint4 *)(row + s * 4) + q);
+    const uint4 v = __ldg((const uint4 *)(rows + (s * 16 + q * 16) + at));
     words[s] = v.x; words[s + 1] = v.y; words[s + 2] = v.z; words[s + 3] = v.w;
   }
   if constexpr (steps % 4 >= 2) {
-    const uint2 v = __ldg((const uint2 *)(row + fours * 4) + q);
+    const uint2 v = __ldg((const uint2 *)(rows + (fours * 16 + q * 8) + at));
     words[fours] = v.x; words[fours + 1] = v.y;
   }
-  if constexpr (steps % 2 == 1) words[steps - 1] = __ldg(row + (steps - 1) * 4 + q);
+  if constexpr (steps % 2 == 1) words[steps - 1] = __ldg((const unsigned *)(rows + ((steps - 1) * 16 + q * 4) + at));
 }
 
 // log2(1 + 2^z), which is z where the sum overflows.
@@ -298,7 +298,7 @@ struct Turn {
   const Lane &n;
   const Direction k;
   const Line line;
-  const unsigned *rows;  // the direction's rows of the image
+  const char *rows;  // the direction's, of the image
   unsigned words[keeps_words ? ITEMS : 1][steps];
   unsigned gates[keeps_words ? 1 : ITEMS];
   unsigned step_pairs[ITEMS];   // log2-softplus of both channels
@@ -307,9 +307,9 @@ struct Turn {
 
   DEVICE Turn(const Arguments &g, const Lane &n, int image, int turn)
       : g(g), p(g), n(n), k(turn), line(p, k, n.warp, n.line),
-        rows((const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2)) {}
+        rows((const char *)(g.projection + image * g.projection_image + k.index() * row_size)) {}
 
-  DEVICE Walk source() const { return Walk(k, line, p.width, 2 * row_size, 0); }
+  DEVICE Walk source() const { return Walk(k, line, p.width, 8 * row_size, 0); }
   DEVICE Walk inner() const { return Walk(k, line, g.pitch, 16, 4 * n.q); }
   // A line outside the plane walks along its first positions, where WRAP 0 promises that a line fits.
 #if WRAP
@@ -324,7 +324,7 @@ struct Turn {
     if constexpr (keeps_words) return share_gate(words[j][gate_step()]);
     else return gates[j];
   }
-  DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows + inside(j, at), n.q); }
+  DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows, (unsigned)inside(j, at), n.q); }
 
   DEVICE void fetch_pair(unsigned (&to)[2][steps], Walk &source, int m) const {
     fetch(to[0], 2 * m, source.next());
@@ -363,6 +363,7 @@ struct Turn {
     }
     LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
     exponents[0] = exponents[1] = 0.f;
+    const float start[4] = {bias[0], bias[1], bias[0], bias[1]};
     unsigned ahead[2][steps];
     if constexpr (!keeps_words) fetch_pair(ahead, source, 0);
 #pragma unroll
@@ -379,10 +380,13 @@ struct Turn {
         gates[j0] = share_gate(pair[0][gate_step()]);
         if (j1 != j0) gates[j1] = share_gate(pair[1][gate_step()]);
       }
-      float z[4] = {bias[0], bias[1], bias[0], bias[1]};
+      float z[4];
 #pragma unroll
-      for (int s = 0; s < steps; s++)
-        multiply_16x8x16(z, pair[0][s], pair[1][s], pair[0][s], pair[1][s], high[s], low[s]);
+      for (int s = 0; s < steps; s++) {
+        if (s == 0) multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], start);
+        else multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], z);
+        multiply_16x8x8(z, pair[0][s], pair[1][s], low[s], z);
+      }
 #pragma unroll
       for (int j = j0; j <= j1; j++) {
         const int at = inside(j, inner.next(), 4 * n.q);

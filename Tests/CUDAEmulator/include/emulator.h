@@ -301,6 +301,11 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
     const unsigned a[2] = {a0, a1};                                                                           \
     emulator::multiply<8>(d, a, &b, number);                                                                  \
   }                                                                                                           \
+  inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, const float (&c)[4]) {     \
+    float sum[4] = {c[0], c[1], c[2], c[3]};                                                                  \
+    multiply_16x8x8(sum, a0, a1, b);                                                                          \
+    for (int i = 0; i < 4; i++) d[i] = sum[i];                                                                \
+  }                                                                                                           \
   inline void multiply_16x8x16(                                                                               \
       float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {          \
     const unsigned a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};                                                  \
