@@ -94,7 +94,7 @@ struct Case {
     cscan_ss2d_backward(&scan, &gradient, nullptr);
   }
 
-  double error(int which, int groups) const {
+  double error(int which) const {
     std::vector<double> got;
     if (which == 0) got = numbers(dx);
     if (which == 1) {
@@ -104,11 +104,8 @@ struct Case {
           if (dprojection[i * row + r] != 0) return std::numeric_limits<double>::infinity();
     }
     if (which >= 2) {
-      const int64_t vector = 4 * channels, all = vector * (rank + 3);
-      const int64_t from = which == 2 ? 0 : vector * (rank + which - 3), count = which == 2 ? vector * rank : vector;
-      got.assign(count, 0);
-      for (int group = 0; group < groups; group++)
-        for (int64_t i = 0; i < count; i++) got[i] += parameters[group * all + from + i];
+      const int64_t vector = 4 * channels, from = which == 2 ? 0 : vector * (rank + which - 3);
+      got.assign(parameters.begin() + from, parameters.begin() + from + (which == 2 ? vector * rank : vector));
     }
     double largest = 0, difference = 0;
     for (size_t i = 0; i < got.size(); i++) {
@@ -120,18 +117,20 @@ struct Case {
   }
 };
 
-template <class Arguments, class Backward, class Rows>
-std::array<double, 6> run(Case c, int items, int warps, size_t fixed, Backward backward, Rows rows) {
+template <class Arguments, class Backward, class Rows, class Parameters>
+std::array<double, 6> run(Case c, int items, int warps, size_t fixed, int tile_totals, Backward backward, Rows rows, Parameters parameters) {
   const ctorch::cuda::scan2d::Plane plane = ctorch::cuda::scan2d::lay_out(c.height, c.width, items);
   const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2, groups = (c.batch + 1) / 2;
   const int pairs = (items + 1) / 2;
   const int64_t fragments = int64_t(c.batch) * 4 * warps * pairs * (c.row / 8) * 32;
   std::vector<uint2> sums(splits * fragments, {~0u, ~0u});
-  c.parameters.assign(groups * 4 * c.channels * (c.rank + 3), NAN);
+  std::vector<float> totals(groups * columns * tile_totals, NAN);
+  c.parameters.assign(4 * c.channels * (c.rank + 3), NAN);
   Arguments g{};
   g.dy = c.dy.data(), g.x = c.x.data(), g.projection = c.projection.data();
   g.weight = c.weight.data(), g.bias = c.bias.data(), g.a = c.a.data(), g.d = c.d.data();
-  g.dx = c.dx.data(), g.drows = c.dprojection.data(), g.rows = sums.data(), g.parameters = c.parameters.data();
+  g.dx = c.dx.data(), g.drows = c.dprojection.data(), g.rows = sums.data(), g.totals = totals.data();
+  g.parameters = c.parameters.data();
   g.images = c.batch, g.channels = c.channels, g.height = c.height, g.width = c.width;
   g.pitch = plane.pitch, g.order = plane.order, g.splits = splits, g.group = group;
   g.dy_image = g.x_image = g.dx_image = c.length * c.channels, g.dy_pixel = g.x_pixel = g.dx_pixel = c.channels;
@@ -139,8 +138,9 @@ std::array<double, 6> run(Case c, int items, int warps, size_t fixed, Backward b
   const size_t bytes = size_t(4) * c.height * plane.pitch * 16 + fixed;
   emulator::emulate({unsigned(splits), unsigned(groups)}, {32u * warps}, bytes, [&] { backward(g); });
   emulator::emulate({unsigned(fragments + 255) / 256}, {256}, 0, [&] { rows(g); });
+  emulator::emulate({unsigned(columns * tile_totals + 255) / 256}, {256}, 0, [&] { parameters(g, groups); });
   std::array<double, 6> errors;
-  for (int which = 0; which < 6; which++) errors[which] = c.error(which, groups);
+  for (int which = 0; which < 6; which++) errors[which] = c.error(which);
   return errors;
 }
 
@@ -149,8 +149,8 @@ std::array<double, 6> run(Case c, int items, int warps, size_t fixed, Backward b
 #define RUN(NAME, items, warps)                                                                               \
   run<NAME::Arguments>(                                                                                       \
       Case(element, batch, channels, height, width, rank), items, warps,                                      \
-      sizeof(NAME::Parameters) + 2 * warps * (sizeof(NAME::Summary) + sizeof(NAME::Sums)), NAME::ss2d_backward,   \
-      NAME::ss2d_backward_rows)
+      sizeof(NAME::Parameters) + 2 * warps * (sizeof(NAME::Summary) + sizeof(NAME::Sums)), NAME::tile_totals,     \
+      NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
 
 #define BLOCKS 1
 #define ELEMENT 2

@@ -24,7 +24,8 @@ struct Arguments {
   const float *weight, *bias, *a, *d;
   element *dx, *drows;
   uint2 *rows;        // [splits][images][4][WARPS][pairs][steps][32]: two words of elements
-  float *parameters;  // [groups][4 D R, 4 D, 4 D, 4 D]
+  float *totals;      // [groups][channels / 8][tile_totals]
+  float *parameters;  // the gradients of weight [4, D, R], bias, a and d [4, D]
   int images, channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
   int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
@@ -67,6 +68,7 @@ struct Summary {
 // A warp's sums over its positions: of 8 channels each row of the weight's gradient, then bias and a.
 constexpr int sum_rows = 8 * steps + 2;
 typedef float Sums[sum_rows][8];
+constexpr int tile_totals = (4 * sum_rows + 1) * 8;  // of four directions in the order of turns, and of d
 
 // Turns 0 to 3 are the directions 0, 2, 1, 3: a walk, then its reverse.
 struct Direction {
@@ -512,7 +514,7 @@ struct Turn {
     }
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      if (steps % 2 == 1) bias_sum[i] = weight_sums[steps / 2][2 + i];
+      if constexpr (steps % 2 == 1) bias_sum[i] = weight_sums[steps / 2][2 + i];
 #pragma unroll
       for (int b = 4; b < 32; b *= 2) {
         if (steps % 2 == 0) bias_sum[i] += __shfl_xor_sync(~0u, bias_sum[i], b);
@@ -580,37 +582,15 @@ DEVICE void finish_tile(
   }
 }
 
-// The block's sums over positions of one direction join those of the images before.
-DEVICE void add_parameters(
-    const Arguments &g, const Sums *sums, int turn, int channel, bool adds, float *to) {
-  const int thread = (int)threadIdx.x, k = Direction(turn).index();
-  const long long vector = 4ll * g.channels;
-  for (int i = thread; i < sum_rows * 8; i += WARPS * 32) {
-    const int row = i / 8, r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
-    if (row < 8 * steps && r >= RANK) continue;
+// The block's sums over positions join those of the images before.
+DEVICE void add_totals(const Sums *sums, int count, bool adds, float *to) {
+  for (int i = (int)threadIdx.x; i < count; i += WARPS * 32) {
     float sum = 0.f;
 #pragma unroll
     for (int w = 0; w < WARPS; w++) sum += (&sums[w][0][0])[i];
-    if (row == 8 * steps + 1) sum *= ln_2 * ln_2;
-    const long long at = (long long)k * g.channels + channel + i % 8;
-    float *const target = to + (row < 8 * steps ? at * RANK + r : vector * (RANK + row - 8 * steps) + at);
-    *target = adds ? *target + sum : sum;
+    to[i] = adds ? to[i] + sum : sum;
   }
 }
-
-DEVICE void add_skip(const Arguments &g, const Sums *sums, int channel, bool adds, float *to) {
-  const int thread = (int)threadIdx.x;
-  if (thread >= 8) return;
-  float sum = 0.f;
-#pragma unroll
-  for (int w = 0; w < WARPS; w++) sum += sums[w][0][thread];
-  for (int k = 0; k < 4; k++) {
-    float *const target = to + 4ll * g.channels * (RANK + 2) + k * g.channels + channel + thread;
-    *target = adds ? *target + sum : sum;
-  }
-}
-
-DEVICE long long row_fragments() { return 4ll * WARPS * pairs * steps * 32; }
 
 KERNEL __launch_bounds__(WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
   SHARED_MEMORY(char, memory);
@@ -623,10 +603,10 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
   const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
   const int first_column = columns * split / g.splits, last_column = columns * (split + 1) / g.splits;
   const int first_image = group * g.group, last_image = min(first_image + g.group, g.images);
-  float *const totals = g.parameters + (long long)group * 4 * g.channels * (RANK + 3);
   for (int image = first_image; image < last_image; image++) {
     const bool adds = image > first_image;
     for (int column = first_column; column < last_column; column++) {
+      float *const totals = g.totals + ((long long)group * columns + column) * tile_totals;
       load_tile(g, Plane(g), image, column * 8, (int)threadIdx.x, maps, parameters);
       copy_async_wait<0>();
       block_barrier();
@@ -640,29 +620,31 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
         Turn own(g, n, image, opaque(turn));
         const Neighbours neighbours(own.summarize(parameters, maps), n, own_summaries[n.warp]);
         block_barrier();
-        if (turn > 0) add_parameters(g, sums + (turn - 1) % 2 * WARPS, turn - 1, column * 8, adds, totals);
+        if (turn > 0) add_totals(sums + (turn - 1) % 2 * WARPS, sum_rows * 8, adds, totals + (turn - 1) * sum_rows * 8);
         uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
         own.differentiate(
             parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
             rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * WARPS + n.warp]);
       }
       block_barrier();
-      add_parameters(g, sums + WARPS, 3, column * 8, adds, totals);
+      add_totals(sums + WARPS, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
       finish_tile(g, image, column * 8, maps, parameters, sums);
       block_barrier();
-      add_skip(g, sums, column * 8, adds, totals);
+      add_totals(sums, 8, adds, totals + 4 * sum_rows * 8);
     }
   }
 }
 
+constexpr int image_fragments = 4 * WARPS * pairs * steps * 32;
+
 // Adds up what the blocks of an image found for the projection's rows, in order, and writes the rows with their filling.
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
-  if (index >= g.images * row_fragments()) return;
+  if (index >= (long long)g.images * image_fragments) return;
   const uint2 *from = g.rows + index;
   float2 sums[2] = {make_float2(0.f, 0.f), make_float2(0.f, 0.f)};
   for (int split = 0; split < g.splits; split++) {
-    const uint2 v = from[split * (g.images * row_fragments())];
+    const uint2 v = from[(long long)split * g.images * image_fragments];
     const float2 low = unpack(v.x), high = unpack(v.y);
     sums[0].x += low.x; sums[0].y += low.y;
     sums[1].x += high.x; sums[1].y += high.y;
@@ -687,4 +669,25 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
   if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sums[0].x * scale, sums[0].y * scale);
   if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sums[1].x * scale, sums[1].y * scale);
+}
+
+// Adds up the groups' totals, in order, and lays them out as the parameters are.
+KERNEL __launch_bounds__(256) ss2d_backward_parameters(Arguments g, int groups) {
+  const long long index = (long long)blockIdx.x * 256 + threadIdx.x, size = (long long)(g.channels / 8) * tile_totals;
+  if (index >= size) return;
+  float sum = 0.f;
+  for (int group = 0; group < groups; group++) sum += g.totals[group * size + index];
+  const int within = (int)(index % tile_totals), turn = within / (sum_rows * 8), row = within / 8 - turn * sum_rows;
+  const long long channel = index / tile_totals * 8 + within % 8, vector = 4ll * g.channels;
+  if (turn == 4) {
+    for (int k = 0; k < 4; k++) g.parameters[vector * (RANK + 2) + k * g.channels + channel] = sum;
+    return;
+  }
+  const long long at = Direction(turn).index() * (long long)g.channels + channel;
+  if (row < 8 * steps) {
+    const int r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
+    if (r < RANK) g.parameters[at * RANK + r] = sum;
+  } else {
+    g.parameters[vector * (RANK + row - 8 * steps) + at] = row > 8 * steps ? sum * (ln_2 * ln_2) : sum;
+  }
 }
