@@ -118,9 +118,9 @@ struct Case {
 };
 
 template <class Arguments, class Backward, class Rows, class Parameters>
-std::array<double, 6> run(Case c, int items, int warps, size_t fixed, int tile_totals, Backward backward, Rows rows, Parameters parameters) {
+std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed, int tile_totals, Backward backward, Rows rows, Parameters parameters) {
   const ctorch::cuda::scan2d::Plane plane = ctorch::cuda::scan2d::lay_out(c.height, c.width, items);
-  const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2, groups = (c.batch + 1) / 2;
+  const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2 * rings, groups = (c.batch + group - 1) / group;
   const int pairs = (items + 1) / 2;
   const int64_t fragments = int64_t(c.batch) * 4 * warps * pairs * (c.row / 8) * 32;
   std::vector<uint2> sums(splits * fragments, {~0u, ~0u});
@@ -135,8 +135,8 @@ std::array<double, 6> run(Case c, int items, int warps, size_t fixed, int tile_t
   g.pitch = plane.pitch, g.order = plane.order, g.splits = splits, g.group = group;
   g.dy_image = g.x_image = g.dx_image = c.length * c.channels, g.dy_pixel = g.x_pixel = g.dx_pixel = c.channels;
   g.projection_image = c.length * 4 * c.row;
-  const size_t bytes = size_t(4) * c.height * plane.pitch * 16 + fixed;
-  emulator::emulate({unsigned(splits), unsigned(groups)}, {32u * warps}, bytes, [&] { backward(g); });
+  const size_t bytes = rings * size_t(4) * c.height * plane.pitch * 16 + fixed;
+  emulator::emulate({unsigned(splits), unsigned(groups)}, {32u * warps * rings}, bytes, [&] { backward(g); });
   emulator::emulate({unsigned(fragments + 255) / 256}, {256}, 0, [&] { rows(g); });
   emulator::emulate({unsigned(columns * tile_totals + 255) / 256}, {256}, 0, [&] { parameters(g, groups); });
   std::array<double, 6> errors;
@@ -146,17 +146,18 @@ std::array<double, 6> run(Case c, int items, int warps, size_t fixed, int tile_t
 
 }  // namespace
 
-#define RUN(NAME, items, warps)                                                                               \
+#define RUN(NAME, items, warps, rings)                                                                        \
   run<NAME::Arguments>(                                                                                       \
-      Case(element, batch, channels, height, width, rank), items, warps,                                      \
-      sizeof(NAME::Parameters) + 2 * warps * (sizeof(NAME::Summary) + sizeof(NAME::Sums)), NAME::tile_totals,     \
-      NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
+      Case(element, batch, channels, height, width, rank), items, warps, rings,                               \
+      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)),            \
+      NAME::tile_totals, NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
 
 #define BLOCKS 1
 #define ELEMENT 2
 #define RANK 6
 #define ITEMS 14
 #define WARPS 7
+#define RINGS 1
 #define WRAP 0
 namespace rank6 {
 #include "ss2d_backward.cu"
@@ -188,9 +189,11 @@ namespace rank20 {
 #undef ELEMENT
 #undef RANK
 #undef WARPS
+#undef RINGS
 #define ELEMENT 1
 #define RANK 32
 #define WARPS 1
+#define RINGS 2
 namespace rank32 {
 #include "ss2d_backward.cu"
 }
@@ -208,10 +211,10 @@ extern "C" double emulate_ss2d_backward(
     const int length = height * width;
     const auto divides = [&](int items) { return height % items == 0 && width % items == 0; };
     errors.fill(-1);
-    if (element == 2 && rank == 6 && divides(14) && length <= 14 * 56) errors = RUN(rank6, 14, 7);
-    if (element == 1 && rank == 12 && length <= 7 * 24) errors = RUN(rank12, 7, 3);
-    if (element == 2 && rank == 20 && divides(7) && length <= 7 * 32) errors = RUN(rank20, 7, 4);
-    if (element == 1 && rank == 32 && divides(7) && length <= 7 * 8) errors = RUN(rank32, 7, 1);
+    if (element == 2 && rank == 6 && divides(14) && length <= 14 * 56) errors = RUN(rank6, 14, 7, 1);
+    if (element == 1 && rank == 12 && length <= 7 * 24) errors = RUN(rank12, 7, 3, 1);
+    if (element == 2 && rank == 20 && divides(7) && length <= 7 * 32) errors = RUN(rank20, 7, 4, 1);
+    if (element == 1 && rank == 32 && divides(7) && length <= 7 * 8) errors = RUN(rank32, 7, 1, 2);
     last = now;
   }
   return errors[which];

@@ -1,13 +1,13 @@
 // Gradients of the 2-D selective scan in four directions with one state a channel, over a map that lies channels last.
 //
-// A block of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
+// A ring of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
 // follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. So each direction needs the
 // states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor that a
 // line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
 //
-// A block works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to its
-// own sums in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. What is summed over positions,
-// it sums over its images.
+// A ring works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to sums
+// of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block work on
+// the same channels of as many images, and share what is summed over positions.
 //
 // ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
 #include "prelude.cuh"
@@ -29,7 +29,7 @@ struct Arguments {
   int images, channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
   int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
-  int splits;  // blocks that share an image: x of the grid
+  int splits;  // blocks that share an image's channels: x of the grid
   int group;   // images of a block: y of the grid has the groups
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
@@ -186,7 +186,7 @@ DEVICE void fetch_row(unsigned (&words)[steps], const char *rows, unsigned at, i
 DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
 
 DEVICE void block_barrier() {
-  if (WARPS > 1) __syncthreads(); else __syncwarp();
+  if (RINGS * WARPS > 1) __syncthreads(); else __syncwarp();
 }
 
 // The state before a lane's line, and the gradient that comes back from behind it.
@@ -528,38 +528,45 @@ struct Turn {
   }
 };
 
-DEVICE void load_tile(
-    const Arguments &g, const Plane &p, int image, int channel, int thread, const Maps &maps, Parameters &parameters) {
+// A place in the plane for each pixel i.
+DEVICE int pixel(const Arguments &g, const Plane &p, int i) {
+  return (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 16;
+}
+
+DEVICE void load_maps(const Arguments &g, int image, int channel, int thread, const Maps &maps) {
+  const Plane p(g);
   const element *from = g.x + image * g.x_image + channel, *dy_from = g.dy + image * g.dy_image + channel;
   for (int i = thread; i < p.length; i += WARPS * 32) {
-    const int to = (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 16;
+    const int to = pixel(g, p, i);
     copy_async_16(maps.x + to, from + i * g.x_pixel);
     copy_async_16(maps.dy + to, dy_from + i * g.dy_pixel);
     ((float4 *)(maps.dx + 2 * to))[0] = ((float4 *)(maps.dx + 2 * to))[1] = make_float4(0.f, 0.f, 0.f, 0.f);
   }
-  for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
+}
+
+DEVICE void load_parameters(const Arguments &g, int channel, Parameters &parameters) {
+  const int thread = (int)threadIdx.x;
+  for (int i = thread; i < 8 * RANK; i += RINGS * WARPS * 32) {
     const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
     copy_async_16(&parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + channel) * RANK + part);
   }
-  for (int i = thread; i < 24; i += WARPS * 32) {
+  for (int i = thread; i < 24; i += RINGS * WARPS * 32) {
     const int k = i / 2 % 4, part = i % 2 * 4;
     const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
     copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + channel + part);
   }
-  copy_async_commit();
 }
 
 // Writes dx, and each warp's sums of D's gradient in its first row.
 DEVICE void finish_tile(
-    const Arguments &g, int image, int channel, const Maps &maps, const Parameters &parameters, Sums *totals) {
+    const Arguments &g, int image, int channel, int thread, const Maps &maps, const Parameters &parameters, Sums *totals) {
   const Plane p(g);
-  const int thread = (int)threadIdx.x;
   float skip[8], sums[8] = {};
 #pragma unroll
   for (int c = 0; c < 8; c++) skip[c] = parameters.d[0][c] + parameters.d[1][c] + parameters.d[2][c] + parameters.d[3][c];
   element *const to = g.dx + image * g.dx_image + channel;
   for (int i = thread; i < p.length; i += WARPS * 32) {
-    const int at = (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 16;
+    const int at = pixel(g, p, i);
     const uint4 x = *(const uint4 *)(maps.x + at), dy = *(const uint4 *)(maps.dy + at);
     const float4 low = ((const float4 *)(maps.dx + 2 * at))[0], high = ((const float4 *)(maps.dx + 2 * at))[1];
     const unsigned xs[4] = {x.x, x.y, x.z, x.w}, dys[4] = {dy.x, dy.y, dy.z, dy.w};
@@ -584,51 +591,69 @@ DEVICE void finish_tile(
 
 // The block's sums over positions join those of the images before.
 DEVICE void add_totals(const Sums *sums, int count, bool adds, float *to) {
-  for (int i = (int)threadIdx.x; i < count; i += WARPS * 32) {
+  for (int i = (int)threadIdx.x; i < count; i += RINGS * WARPS * 32) {
     float sum = 0.f;
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) sum += (&sums[w][0][0])[i];
+    for (int w = 0; w < RINGS * WARPS; w++) sum += (&sums[w][0][0])[i];
     to[i] = adds ? to[i] + sum : sum;
   }
 }
 
-KERNEL __launch_bounds__(WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
+KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
   SHARED_MEMORY(char, memory);
-  const int plane = g.height * g.pitch * 16;
-  const Maps maps{memory + 2 * plane, memory + 3 * plane, memory};
-  Parameters &parameters = *(Parameters *)(memory + 4 * plane);
+  constexpr int warps = RINGS * WARPS;
+  const int ring = RINGS > 1 ? (int)threadIdx.x / (WARPS * 32) : 0, plane = g.height * g.pitch * 16;
+  Parameters &parameters = *(Parameters *)memory;
   Summary *const summaries = (Summary *)(&parameters + 1);
-  Sums *const sums = (Sums *)(summaries + 2 * WARPS);
+  Sums *const sums = (Sums *)(summaries + 2 * warps);
+  char *const own = (char *)(sums + 2 * warps) + ring * (4 * plane);
+  const Maps maps{own + 2 * plane, own + 3 * plane, own};
 
   const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
   const int first_column = columns * split / g.splits, last_column = columns * (split + 1) / g.splits;
   const int first_image = group * g.group, last_image = min(first_image + g.group, g.images);
-  for (int image = first_image; image < last_image; image++) {
-    const bool adds = image > first_image;
+  for (int from = first_image; from < last_image; from += RINGS) {
+    const int image = from + ring;
+    const bool adds = from > first_image;
     for (int column = first_column; column < last_column; column++) {
       float *const totals = g.totals + ((long long)group * columns + column) * tile_totals;
-      load_tile(g, Plane(g), image, column * 8, (int)threadIdx.x, maps, parameters);
+      const bool active = RINGS == 1 || image < last_image;
+      load_parameters(g, column * 8, parameters);
+      if (active) load_maps(g, image, column * 8, (int)threadIdx.x % (WARPS * 32), maps);
+      copy_async_commit();
       copy_async_wait<0>();
       block_barrier();
+      if (!active) {
+        for (int i = (int)threadIdx.x % (WARPS * 32); i < WARPS * sum_rows * 8; i += WARPS * 32)
+          (&sums[ring * WARPS][0][0])[i] = (&sums[warps + ring * WARPS][0][0])[i] = 0.f;
+      }
 #pragma unroll 1
       for (int turn = 0; turn < 4; turn++) {
-        // Of two copies each, so that one barrier a turn keeps readers and writers apart.
-        Summary *const own_summaries = summaries + turn % 2 * WARPS;
-        // Anew each turn: registers are for the items.
-        const int thread = opaque((int)threadIdx.x);
-        const Lane n(thread, g.order);
-        Turn own(g, n, image, opaque(turn));
-        const Neighbours neighbours(own.summarize(parameters, maps), n, own_summaries[n.warp]);
+        // Summaries and sums have two copies, so that one barrier a turn keeps readers and writers apart. What a thread
+        // knows of its place it computes anew each turn: registers are for the items.
+        Summary *const own_summaries = summaries + turn % 2 * warps + ring * WARPS;
+        const Lane n(opaque((int)threadIdx.x) % (WARPS * 32), g.order);
+        Turn own_turn(g, n, image, opaque(turn));
+        float *const before = totals + (turn - 1) * sum_rows * 8;
+        if (!active) {
+          block_barrier();
+          if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
+          continue;
+        }
+        const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
         block_barrier();
-        if (turn > 0) add_totals(sums + (turn - 1) % 2 * WARPS, sum_rows * 8, adds, totals + (turn - 1) * sum_rows * 8);
+        if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
         uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
-        own.differentiate(
+        own_turn.differentiate(
             parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
-            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * WARPS + n.warp]);
+            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * warps + ring * WARPS + n.warp]);
       }
       block_barrier();
-      add_totals(sums + WARPS, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
-      finish_tile(g, image, column * 8, maps, parameters, sums);
+      add_totals(sums + warps, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
+      if (active) {
+        const int thread = (int)threadIdx.x % (WARPS * 32);
+        finish_tile(g, image, column * 8, thread, maps, parameters, sums + ring * WARPS);
+      }
       block_barrier();
       add_totals(sums, 8, adds, totals + 4 * sum_rows * 8);
     }
