@@ -16,7 +16,6 @@ int32_t fail(std::string sentence);
 struct Program {
   const char *name;
   const char *text;
-  std::vector<const char *> configurations;
 };
 const std::vector<Program> &programs();
 const Program *find_program(const std::string &name);
