@@ -114,20 +114,26 @@ inline Tiles tiles_of(int64_t window, int64_t columns, int64_t channels) {
   return tiles;
 }
 
+// Strips whose rows are a multiple of 8 and that leave few of the `workers` idle at the end; a strip costs `overhead` rows.
+template <class Parameters>
+inline void lay_tall_strips(Parameters &p, int64_t batch, int64_t height, int64_t workers, int64_t overhead) {
+  const int64_t steps = shares(height, 8);
+  int64_t best = 0;
+  for (int64_t down = 1; down <= steps; ++down) {
+    const int64_t rows = shares(steps, down) * 8, strips = batch * p.across * shares(height, rows);
+    const int64_t cost = shares(strips, workers) * (rows + overhead);
+    if (down > 1 && cost >= best) continue;
+    best = cost, p.strip_rows = int32_t(rows), p.down = int32_t(shares(height, rows)), p.strips = strips;
+  }
+}
+
 inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, const Tiles &t, int64_t multiprocessors) {
   const int64_t across = t.tiles * (17 - window), ring = 8 * (Tiles::depth + 2);
   const int64_t pitch = (across + window - 1 + 3) / 8 * 8 + 4;
   p.tiles = int32_t(shares(p.channels / 8, t.groups));
   p.across = int32_t(shares(p.columns, across));
-  // Two blocks a multiprocessor; strips of a height that leaves few of them idle at the end.
-  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles), steps = shares(p.rows, 8);
-  int64_t best = 0;
-  for (int64_t down = 1; down <= steps; ++down) {
-    const int64_t rows = shares(steps, down) * 8, strips = batch * p.across * shares(p.rows, rows);
-    const int64_t cost = shares(strips, workers) * (rows + window + 7);
-    if (down > 1 && cost >= best) continue;
-    best = cost, p.strip_rows = int32_t(rows), p.down = int32_t(shares(p.rows, rows)), p.strips = strips;
-  }
+  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles);
+  lay_tall_strips(p, batch, p.rows, workers, window + 7);
   Plan plan;
   plan.blocks = std::min(p.strips, workers) * p.tiles;
   plan.across = t.tiles * t.groups * 32;
@@ -160,6 +166,37 @@ inline Plan plan_weight(
   const int64_t sharing = std::min(shares(p.strips, plan.deep), shares(multiprocessors * 8, p.tiles));
   plan.blocks = std::max<int64_t>(1, sharing) * p.tiles;
   plan.shared_bytes = plan.across * plan.deep * vector * window * real_bytes;
+  return plan;
+}
+
+// depthwise_weight_tiles takes half types at stride 1 where the result is no larger than x.
+struct WeightTiles {
+  int32_t tiles = 1, groups = 1, parts = 1, split = 1;  // TILES, GROUPS, PARTS, SPLIT
+};
+
+inline WeightTiles weight_tiles_of(int64_t window, int64_t columns, int64_t channels) {
+  const int64_t all = shares(columns, 8);
+  WeightTiles t;
+  t.tiles = int32_t(shares(all, shares(all, 8)));
+  t.parts = window <= 3 ? 1 : window <= 7 ? 2 : 3;
+  t.split = t.tiles > 1 ? 2 : 1;
+  t.groups = std::max(1, 8 / (t.parts * t.split));
+  if (t.parts == 3) t.groups = t.split == 1 ? 2 : 1;
+  while (t.groups > channels / 8) t.groups /= 2;
+  return t;
+}
+
+inline Plan plan_weight_tiles(
+    DepthwiseWeightParameters &p, int64_t batch, const WeightTiles &t, int64_t multiprocessors) {
+  const int64_t across = 8 * t.tiles, warps = t.groups * t.parts * t.split;
+  p.tiles = int32_t(shares(p.channels / 8, t.groups));
+  p.across = int32_t(shares(p.columns, across));
+  const int64_t workers = std::max<int64_t>(1, shares(8, warps) * multiprocessors / p.tiles);
+  lay_tall_strips(p, batch, p.height, workers, 16);
+  Plan plan;
+  plan.blocks = std::min(p.strips, workers) * p.tiles;
+  plan.across = int32_t(warps * 32);
+  plan.shared_bytes = std::max(t.groups * 16 * (16 * (across + 10) + 24 * (across + 2)), warps * 4096);
   return plan;
 }
 

@@ -72,22 +72,27 @@ bool run_one_state(const Operands &o) {
   const int64_t tiles = o.batch() * o.channels() / 8;
   const std::optional<scan2d::Rings> plan =
       scan2d::rings(o.height(), o.width(), o.rank(), tiles, device.shared_bytes, device.multiprocessors);
-  if (!plan || tiles > INT32_MAX) return false;
+  // Offsets inside an image are of 32 bits.
+  const int64_t length = o.height() * o.width();
+  if (!plan || tiles > INT32_MAX || length * std::max(*x_pixel, *y_pixel) > INT32_MAX) return false;
 
   struct {
     const void *x, *projection, *weight, *bias, *a, *d;
     void *y;
-    int32_t channels, height, width, pitch, order, tiles;
-    int64_t x_image, x_pixel, projection_image, y_image, y_pixel;
+    int32_t channels, height, width, pitch, length, chunks, tiles;
+    float per_height, per_width;
+    int32_t x_pixel, y_pixel;
+    int64_t x_image, projection_image, y_image;
   } arguments{
       o.x.const_data_ptr(), o.projection.const_data_ptr(), o.weight.const_data_ptr(), o.bias.const_data_ptr(),
       o.a.const_data_ptr(), o.d.const_data_ptr(), o.y.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()),
-      int32_t(o.width()), plan->plane.pitch, plan->plane.order, int32_t(tiles), o.x.stride(0), *x_pixel,
-      o.projection.stride(0), o.y.stride(0), *y_pixel};
+      int32_t(o.width()), plan->plane.pitch, int32_t(length), plan->chunks, int32_t(tiles), 1.f / float(o.height()),
+      1.f / float(o.width()), int32_t(*x_pixel), int32_t(*y_pixel), o.x.stride(0), o.projection.stride(0), o.y.stride(0)};
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("BUFFERS", plan->buffers).set("WRAP", plan->wrap);
   macros.set("OUTPUT", o.y.scalar_type() == type).set("BLOCKS", plan->blocks);
+  macros.set("ORDER", plan->plane.order);
   const ccuda_kernel kernel = cuda::kernel(o.x, "ss2d_forward", "ss2d_forward", macros, plan->bytes);
   launch(
       o.x, kernel, {uint32_t(plan->grid)}, {uint32_t(32 * plan->warps * plan->rings)}, plan->bytes, arguments);

@@ -63,6 +63,7 @@ inline int64_t ring_bytes(int height, int pitch, int rank, int warps, int buffer
 struct Rings {
   Plane plane;
   int warps = 1, rings = 1, buffers = 1, blocks = 1;  // of a ring, of a block, of a ring, of a multiprocessor
+  int chunks = 0;
   bool wrap = false;
   int64_t bytes = 0, grid = 0;
 };
@@ -81,8 +82,8 @@ inline std::optional<Rings> rings(
   r.wrap = r.plane.items == 0;
   if (r.wrap) r.plane.items = 8;
   r.plane = lay_out(int(height), int(width), r.plane.items);
-  const int64_t chunks = (height * width + 8 * r.plane.items - 1) / (8 * r.plane.items);
-  r.warps = chunks <= 4 ? 1 : int(std::min<int64_t>(chunks, 12));
+  r.chunks = int((height * width + 8 * r.plane.items - 1) / (8 * r.plane.items));
+  r.warps = r.chunks <= 4 ? 1 : std::min(r.chunks, 12);
   r.rings = r.warps == 1 ? 4 : 1;
   for (r.buffers = r.warps == 1 ? 1 : 2; r.buffers > 0; r.buffers--) {
     r.bytes = r.rings * ring_bytes(int(height), r.plane.pitch, int(rank), r.warps, r.buffers);
@@ -119,7 +120,7 @@ inline Tiles tiles(int64_t height, int64_t width, int64_t rank, int64_t state, i
   while (true) {
     const int64_t pixels = int64_t(t.height) * t.width;
     for (t.together = 4; t.together > 0; t.together -= 3) {
-      t.bytes = (t.together * (pixels * row + rank * 32) + 2 * pixels * 33) * real_bytes;
+      t.bytes = (t.together * pixels * row + 4 * (rank + state + 2) * 32 + 2 * pixels * 33) * real_bytes;
       // Two blocks shall share a multiprocessor, unless one direction alone takes more.
       if (t.bytes <= (t.together == 4 ? most_bytes / 2 : most_bytes)) return t;
     }

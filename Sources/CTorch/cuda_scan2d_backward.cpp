@@ -62,7 +62,7 @@ struct Operands {
 struct Arguments {
   const void *dy, *x, *projection, *weight, *bias, *a, *d;
   void *dx, *dprojection, *scratch, *rows, *parameters;
-  int32_t channels, height, width, down, across, splits, groups, together;
+  int32_t channels, height, width, down, across, parts, groups, splits, together;
   int64_t first_image, images;
   int64_t dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -81,14 +81,14 @@ at::Tensor run_general(const Operands &o) {
   const at::TensorOptions options = o.x.options().dtype(real);
   const at::Tensor scratch = at::empty({plan.images * plan.scratch_size}, options);
   const at::Tensor rows = at::empty({plan.images * plan.splits * plan.rows_size}, options);
-  const at::Tensor parameters = at::empty({o.batch() * plan.groups, plan.parameters_size}, options);
+  const at::Tensor parameters = at::empty({plan.launches * plan.parts * plan.groups, plan.parameters_size}, options);
 
   Arguments arguments{
       o.dy.const_data_ptr(), o.x.const_data_ptr(), o.projection.const_data_ptr(), o.weight.const_data_ptr(),
       o.bias.const_data_ptr(), o.a.const_data_ptr(), o.d.const_data_ptr(), o.dx.mutable_data_ptr(),
       o.dprojection.mutable_data_ptr(), scratch.mutable_data_ptr(), rows.mutable_data_ptr(),
       parameters.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()), int32_t(o.width()), plan.down,
-      plan.across, plan.splits, plan.groups, plan.together, 0, 0, {}, {}, {}, {}, {}};
+      plan.across, plan.parts, plan.groups, plan.splits, plan.together, 0, 0, {}, {}, {}, {}, {}};
   std::copy_n(o.dy.strides().begin(), 4, arguments.dy_strides);
   std::copy_n(o.x.strides().begin(), 4, arguments.x_strides);
   std::copy_n(o.projection.strides().begin(), 4, arguments.projection_strides);
@@ -108,15 +108,19 @@ at::Tensor run_general(const Operands &o) {
   const ccuda_kernel add_rows = find("ss2d_backward_rows", 0);
   const auto count = [](int64_t blocks) { return Extent{uint32_t(blocks)}; };
   const Extent block{uint32_t(32 * plan.side)};
+  int64_t written = 0;
   for (int64_t first = 0; first < o.batch(); first += plan.images) {
     const int64_t images = std::min(plan.images, o.batch() - first), tasks = images * plan.columns;
     arguments.first_image = first, arguments.images = images;
+    arguments.parts = int32_t(std::min<int64_t>(plan.parts, images));
+    arguments.parameters = parameters.select(0, written).mutable_data_ptr();
+    written += int64_t(arguments.parts) * plan.groups;
     launch(o.x, find_totals, count(tasks * plan.down * plan.across), block, plan.bytes, arguments);
     launch(o.x, carry, count(tasks * 8 * o.state()), {32 * carry_warps}, carry_bytes, arguments);
-    launch(o.x, find_gradients, count(images * plan.splits * plan.groups), block, plan.bytes, arguments);
+    launch(o.x, find_gradients, count(int64_t(arguments.parts) * plan.splits * plan.groups), block, plan.bytes, arguments);
     launch(o.x, add_rows, count((images * plan.rows_size + 255) / 256), {256}, 0, arguments);
   }
-  return at::sum(parameters, {0});
+  return at::sum(parameters.narrow(0, 0, written), {0});
 }
 
 }  // namespace

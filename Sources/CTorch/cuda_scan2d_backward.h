@@ -8,10 +8,11 @@ namespace ctorch::cuda::scan2d {
 // The names are those of the macros and arguments of ss2d_backward_general.cu; sizes count numbers.
 struct BackwardPlan {
   int side = 0, together = 0, blocks = 1;
-  int down = 0, across = 0, splits = 1, groups = 1;
+  int down = 0, across = 0, parts = 1, groups = 1, splits = 1;
   int64_t bytes = 0;    // of shared memory
   int64_t columns = 0;  // 32 channels each
   int64_t images = 1;   // of one launch
+  int64_t launches = 1;
   int64_t scratch_size = 0, rows_size = 0, parameters_size = 0;  // of an image, a split, a block
 };
 
@@ -47,19 +48,19 @@ inline BackwardPlan backward_plan(
   p.scratch_size = p.columns * 2 * (height * p.across + width * p.down) * (1 + 2 * state) * 32;
   p.rows_size = 4 * height * width * (rank + 2 * state);
   p.parameters_size = 4 * channels * (rank + state + 2);
-  // So many images at a time that their scratch takes no more room than twice the map in the arithmetic's type.
-  const int64_t map = batch * channels * height * width;
-  p.images = std::clamp<int64_t>(2 * map / p.scratch_size, 1, batch);
-  // Parts of the tiles and of the channels fill the GPU, the cheaper ones first.
-  const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8;
-  const auto part = [&](int64_t had, int64_t most) { return int(std::clamp<int64_t>((wanted + had - 1) / had, 1, most)); };
-  if (p.parameters_size <= p.rows_size) {
-    p.groups = part(p.images, tiles(p.side));
-    p.splits = part(p.images * p.groups, p.columns);
-  } else {
-    p.splits = part(p.images, p.columns);
-    p.groups = part(p.images * p.splits, tiles(p.side));
-  }
+  // Each kind of scratch takes about as much room as the map in the arithmetic's type, or as what is little on any GPU.
+  const int64_t room = std::max<int64_t>(batch * channels * height * width, 1 << 24);
+  const auto most = [&](int64_t size) { return std::max<int64_t>(room / size, 1); };
+  p.images = std::min(2 * most(p.scratch_size), batch);
+  p.launches = (batch + p.images - 1) / p.images;
+  // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the most.
+  const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8, blocks = most(p.launches * p.parameters_size);
+  p.parts = int(std::min({p.images, wanted, blocks}));
+  const auto divide = [&](int64_t had, int64_t limit) {
+    return int(std::clamp<int64_t>((wanted + had - 1) / had, 1, limit));
+  };
+  p.groups = divide(p.parts, std::min(tiles(p.side), std::max<int64_t>(blocks / p.parts, 1)));
+  p.splits = divide(int64_t(p.parts) * p.groups, std::min(p.columns, most(p.images * p.rows_size)));
   return p;
 }
 

@@ -211,19 +211,24 @@ struct Convolution {
     DepthwiseWeightParameters p{};
     p.height = int32_t(height), p.width = int32_t(width), p.rows = int32_t(rows), p.columns = int32_t(columns);
     p.channels = int32_t(channels), p.padding = int32_t(padding);
+    const int64_t count = channels * (kernel * kernel + 1);
     const bool strips = stride == 1 && kernel <= 7;
-    const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
-    const int32_t across = strips ? depthwise_columns(kernel, columns) : 0;
-    const Plan plan =
-        plan_weight(p, batch, kernel, vector, across, weight_rows(kernel), bytes_of[real], multiprocessors);
-    const Runner *found = find_case({1, element, vector, int(kernel), across, strips ? 0 : int(stride), 0, 0, 0});
-    if (!found) return false;
-    const int64_t blocks = plan.blocks / p.tiles, count = channels * (kernel * kernel + 1);
+    const bool tiled = has_tiles(kernel, stride, channels, bytes_of[element], 0) && rows <= height && columns <= width;
+    const WeightTiles t = weight_tiles_of(kernel, columns, channels);
+    const int32_t vector = tiled ? 1 : depthwise_vector(channels, bytes_of[element], 0);
+    const int32_t across = !strips || tiled ? 0 : depthwise_columns(kernel, columns);
+    const Plan plan = tiled ? plan_weight_tiles(p, batch, t, multiprocessors)
+                            : plan_weight(
+                                  p, batch, kernel, vector, across, weight_rows(kernel), bytes_of[real], multiprocessors);
+    const Runner *adding = find_case({1, element, vector, int(kernel), across, strips || tiled ? 0 : int(stride), 0, 0, 0});
+    const Runner *found = tiled ? find_case({5, element, 8, int(kernel), t.tiles, t.groups, 0, 0, 0}) : adding;
+    if (!found || !adding) return false;
+    const int64_t blocks = plan.blocks / p.tiles;
     Tensor partial(real, blocks * count);
     p.x = x.bytes.data(), p.dz = dz.bytes.data(), p.partial = partial.bytes.data();
-    launch(*found, "depthwise_weight", plan, &p);
+    launch(*found, tiled ? "depthwise_weight_tiles" : "depthwise_weight", plan, &p);
     const RowSums sums{partial.bytes.data(), gradient.bytes.data(), blocks, channels};
-    launch(*found, "depthwise_weight_sum", {shares(count, 8), 1, 8, 64, 0}, &sums);
+    launch(*adding, "depthwise_weight_sum", {shares(count, 8), 1, 8, 64, 0}, &sums);
     return true;
   }
 };

@@ -1,7 +1,7 @@
 // Puts the text of a kernel file, compiled with the macros that are defined, into the list of cases of `maps.cpp`, and takes
 // the macros back. No include guard: it is included once for every configuration. PROGRAM is 0 for depthwise.cu, 1 for
 // depthwise_weight.cu, 2 for map_norm.cu, 3 for map.cu,
-// 4 for depthwise_tiles.cu.
+// 4 for depthwise_tiles.cu, 5 for depthwise_weight_tiles.cu.
 
 #ifndef ACTIVATION
 #define ACTIVATION 0
@@ -46,8 +46,10 @@ namespace CASE_NAME(__COUNTER__) {
 #include "map_norm.cu"
 #elif PROGRAM == 3
 #include "map.cu"
-#else
+#elif PROGRAM == 4
 #include "depthwise_tiles.cu"
+#else
+#include "depthwise_weight_tiles.cu"
 #endif
 
 Runner runners() {
@@ -60,7 +62,9 @@ Runner runners() {
   run["depthwise_spread"] = [](const void *p) { depthwise_spread(parameters<Depthwise, DepthwiseParameters>(p)); };
 #endif
 #if PROGRAM == 1
-#if CASE_COLUMNS > 0
+#if CASE_COLUMNS == 0 && CASE_STRIDE == 0
+  // depthwise_weight_sum alone
+#elif CASE_COLUMNS > 0
   run["depthwise_weight"] = [](const void *p) {
     depthwise_weight_strips(parameters<DepthwiseWeight, DepthwiseWeightParameters>(p));
   };
@@ -91,6 +95,11 @@ Runner runners() {
     sum_rows((const real *)s.partial, (real *)s.sums, s.rows, s.count);
   };
 #endif
+#if PROGRAM == 5
+  run["depthwise_weight_tiles"] = [](const void *p) {
+    depthwise_weight_tiles(parameters<DepthwiseWeight, DepthwiseWeightParameters>(p));
+  };
+#endif
 #if PROGRAM == 4
   run["depthwise_tiles"] = [](const void *p) { depthwise_tiles(parameters<Depthwise, DepthwiseParameters>(p)); };
 #endif
@@ -112,6 +121,8 @@ const bool listed = list_case(
 #undef TILES
 #undef GROUPS
 #undef DEPTH
+#undef PARTS
+#undef SPLIT
 #undef ACTIVATION
 #undef GRADIENT
 #undef OUTPUT
@@ -133,3 +144,8 @@ const bool listed = list_case(
 #undef RING
 #undef WARPS
 #undef BAND
+#undef KEYS
+#undef X_PITCH
+#undef DZ_PITCH
+#undef X_RING
+#undef DZ_RING

@@ -593,3 +593,72 @@
 #define TILES 1
 #define GROUPS 1
 #include "maps_case.h"
+
+#define PROGRAM 5
+#define ELEMENT 2
+#define WINDOW 3
+#define TILES 2
+#define GROUPS 2
+#define PARTS 1
+#define SPLIT 2
+#include "maps_case.h"
+
+#define PROGRAM 5
+#define ELEMENT 2
+#define WINDOW 3
+#define TILES 1
+#define GROUPS 2
+#define PARTS 1
+#define SPLIT 1
+#include "maps_case.h"
+
+#define PROGRAM 5
+#define ELEMENT 1
+#define WINDOW 5
+#define TILES 3
+#define GROUPS 2
+#define PARTS 2
+#define SPLIT 2
+#include "maps_case.h"
+
+#define PROGRAM 5
+#define ELEMENT 2
+#define WINDOW 7
+#define TILES 2
+#define GROUPS 1
+#define PARTS 2
+#define SPLIT 2
+#include "maps_case.h"
+
+#define PROGRAM 5
+#define ELEMENT 1
+#define WINDOW 9
+#define TILES 3
+#define GROUPS 1
+#define PARTS 3
+#define SPLIT 2
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 2
+#define VECTOR 1
+#define WINDOW 3
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 5
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 2
+#define VECTOR 1
+#define WINDOW 7
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 9
+#include "maps_case.h"

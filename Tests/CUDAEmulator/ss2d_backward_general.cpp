@@ -127,13 +127,13 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
   const scan2d::BackwardPlan plan = scan2d::backward_plan(
       s.batch, s.channels, s.height, s.width, s.rank, s.state, sizeof(Real), 220 << 10, 132, side);
   Arguments g{};
-  g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
+  g.parts = (s.batch + 1) / 2, g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
   std::vector<Real> dy(c.dy.size());
   std::transform(c.dy.begin(), c.dy.end(), dy.begin(), [&](Element v) { return Real(number(s.element, v)); });
   std::vector<Element> dx(c.x.size(), rounded<Element>(s.element, NAN)), dprojection(c.projection.size(), Element(0));
   std::vector<Real> scratch(size_t(s.batch * plan.scratch_size), nan);
   std::vector<Real> rows(size_t(s.batch * g.splits * plan.rows_size), nan);
-  std::vector<Real> sums(size_t(s.batch * g.groups * plan.parameters_size), nan);
+  std::vector<Real> sums(size_t(g.parts * g.groups * plan.parameters_size), nan);
   if constexpr (std::is_same_v<decltype(g.dy), const Real *>) {
     g.dy = dy.data();
   } else {
@@ -154,7 +154,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
       {tasks * unsigned(g.down * g.across)}, {threads}, size_t(plan.bytes), [&] { totals(g); });
   emulator::emulate({tasks * 8 * unsigned(s.state)}, {128}, 4 * 64 * sizeof(Real), [&] { carries(g); });
   emulator::emulate(
-      {unsigned(s.batch * g.splits * g.groups)}, {threads}, size_t(plan.bytes), [&] { gradients(g); });
+      {unsigned(g.parts * g.splits * g.groups)}, {threads}, size_t(plan.bytes), [&] { gradients(g); });
   emulator::emulate({unsigned((s.batch * plan.rows_size + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
 
   std::vector<double> found;
@@ -166,7 +166,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
     for (int i = 2; i < which; i++) begin += sizes[i - 2];
     for (int64_t i = begin; i < begin + sizes[which - 2]; i++) {
       double sum = 0;
-      for (int64_t part = 0; part < s.batch * g.groups; part++) sum += sums[size_t(part * plan.parameters_size + i)];
+      for (int64_t part = 0; part < g.parts * g.groups; part++) sum += sums[size_t(part * plan.parameters_size + i)];
       found.push_back(sum);
     }
   }

@@ -131,7 +131,9 @@ double run_one_state(const Shape &s, size_t, Kernel kernel) {
   std::vector<float> y(c.x.size(), NAN);
   Arguments g = arguments<unsigned short, float, Arguments>(c, y.data());
   const scan2d::Plane plane = scan2d::lay_out(s.height, s.width, Items);
-  g.pitch = plane.pitch, g.order = plane.order, g.tiles = s.batch * s.channels / 8;
+  g.pitch = plane.pitch, g.tiles = s.batch * s.channels / 8;
+  g.length = s.height * s.width, g.chunks = (g.length + 8 * Items - 1) / (8 * Items);
+  g.per_height = 1.f / float(s.height), g.per_width = 1.f / float(s.width);
   g.x_image = g.y_image = c.x_strides[0], g.x_pixel = g.y_pixel = s.channels;
   g.projection_image = c.projection_strides[0];
   const unsigned blocks = unsigned(g.tiles + Rings - 1) / Rings;
@@ -174,6 +176,7 @@ double run_general(const Shape &s, Totals totals, Carries carries, Sums sums) {
 #define RINGS 1
 #define BUFFERS 2
 #define WRAP 0
+#define ORDER 1
 #define ELEMENT 1
 namespace ring_half {
 #include "ss2d_forward.cu"
@@ -192,6 +195,8 @@ namespace ring_bfloat {
 #define RANK 20
 #define ITEMS 5
 #define WARPS 1
+#undef ORDER
+#define ORDER 2
 #define RINGS 2
 #define BUFFERS 1
 #define WRAP 1

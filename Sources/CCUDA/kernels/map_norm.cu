@@ -72,7 +72,7 @@ DEVICE real sum_over_warp(real sum) {
 #define BATCH 4  // groups of numbers whose moments are taken together, in registers
 
 // Moments of each block's share of a map.
-KERNEL __launch_bounds__(256) map_moments(const MapNorm n) {
+KERNEL __launch_bounds__(256, 4) map_moments(const MapNorm n) {
   __shared__ real records[8][3];
   const long long groups = n.positions * n.channels / VECTOR;
   const int image = blockIdx.x / n.shares, share = blockIdx.x % n.shares;
@@ -136,7 +136,7 @@ DEVICE Walk walk(const MapNorm &n, int blocks) {
           (long long)block * blockDim.y + threadIdx.y, (long long)blocks * blockDim.y};
 }
 
-KERNEL __launch_bounds__(256) map_norm(const MapNorm n) {
+KERNEL __launch_bounds__(256, 6) map_norm(const MapNorm n) {
   __shared__ real statistics[2];
   const Walk w = walk(n, n.blocks);
   const int thread = threadIdx.y * blockDim.x + threadIdx.x;
@@ -176,7 +176,7 @@ KERNEL __launch_bounds__(256) map_norm(const MapNorm n) {
 }
 
 // Sums over each block's share of a map: by channel, and over all channels weighted by the weight.
-KERNEL __launch_bounds__(256) map_norm_sums(const MapNorm n) {
+KERNEL __launch_bounds__(256, 4) map_norm_sums(const MapNorm n) {
   SHARED_MEMORY(real, shared);
   const Walk w = walk(n, n.shares);
   const int width = blockDim.x * VECTOR, thread = threadIdx.y * blockDim.x + threadIdx.x;
@@ -226,7 +226,7 @@ KERNEL __launch_bounds__(256) map_norm_sums(const MapNorm n) {
 }
 
 // The gradient of x, from the sums of `map_norm_sums`: n.shares counts the records of a map.
-KERNEL __launch_bounds__(256) map_norm_backward(const MapNorm n) {
+KERNEL __launch_bounds__(256, 4) map_norm_backward(const MapNorm n) {
   __shared__ real means[2];
   const Walk w = walk(n, n.blocks);
   const int thread = threadIdx.y * blockDim.x + threadIdx.x;

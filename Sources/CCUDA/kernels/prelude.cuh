@@ -71,6 +71,11 @@ DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b)
   asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(b));
 }
+// d = c + a b, where c has the two numbers in each row.
+DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, float c0, float c1) {
+  asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%7,%8};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3]) : "r"(a0), "r"(a1), "r"(b), "f"(c0), "f"(c1));
+}
 // The same with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
 DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
   asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"

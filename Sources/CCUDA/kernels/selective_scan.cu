@@ -4,6 +4,9 @@
 
 #define STATE_COUNT (STATES * SLICES)
 
+// The positions of y that wait in shared memory to be written: fewer than a tile's, so that more warps fit.
+#define WRITTEN (TILE < 16 ? TILE : 16)
+
 // The tiles that are read, of which two take turns.
 struct __align__(16) Tiles {
   element u[32 * row_pitch<element>(TILE)], delta[32 * row_pitch<element>(TILE)];
@@ -15,7 +18,7 @@ struct __align__(16) Tiles {
 struct __align__(16) Shared {
   Tiles tiles[BUFFERS];
   real b[SLICES * COEFFICIENT_TILE], c[SLICES * COEFFICIENT_TILE];
-  real y[32 * row_pitch<real>(TILE)];
+  real y[32 * row_pitch<real>(WRITTEN)];
 #if SLICES > 1
   real h[STATE_COUNT][32];
 #endif
@@ -135,11 +138,16 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
 #pragma unroll
         for (int t = 0; t < CHUNK; t++) y[t] *= gate[t] * sigmoid(gate[t]);
 #endif
-        store_chunk(shared.y + unit.lane * row_pitch<real>(TILE) + chunk * CHUNK, y);
+        const int begin = chunk * CHUNK / WRITTEN * WRITTEN, end = (chunk + 1) * CHUNK;
+        store_chunk(shared.y + unit.lane * row_pitch<real>(WRITTEN) + chunk * CHUNK - begin, y);
+        if (end % WRITTEN == 0 || end >= rest) {
+          __syncwarp();
+          write_rows<real, WRITTEN>(shared.y, out, unit.at<real>(out), first + begin, rest - begin, unit.present);
+          __syncwarp();
+        }
       }
     }
     __syncwarp();
-    if (OUTPUT) write_rows<real, TILE>(shared.y, out, unit.at<real>(out), first, rest, unit.present);
     buffer ^= BUFFERS - 1;
   }
   if (unit.lane >= unit.present) return;

@@ -12,7 +12,9 @@
 #define STATE_COUNT (STATES * SLICES)
 
 // The states of which a chunk's history is in registers at one time.
+#ifndef PART
 #define PART (STATES % 4 == 0 ? 4 : STATES % 2 == 0 ? 2 : 1)
+#endif
 #define PARTS (STATE_COUNT / PART)
 // What a chunk and a part give to the gradients of B and C: pairs of both, states, positions.
 #define SUMS (2 * CHUNK * PART)
@@ -65,7 +67,7 @@ DEVICE void add_lanes(real (&v)[COUNT]) {
 
 // The coefficients of a part's states at one position.
 DEVICE void load_part(const real *from, real (&to)[PART]) {
-#if STATES % 4 == 0
+#if PART == 4
   const Four v = load_four(from);
 #pragma unroll
   for (int p = 0; p < PART; p++) to[p] = v.v[p];

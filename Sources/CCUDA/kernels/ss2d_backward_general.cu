@@ -25,11 +25,11 @@ struct Arguments {
   element *dx, *dprojection;
   real *scratch;     // [images][columns][4][segments][1 + 2 STATE][32]
   real *rows;        // [images][splits][4][pixels][RANK + 2 STATE]
-  real *parameters;  // [all images][groups][weight [4, D, R], bias [4, D], a [4D, N], d [4D]]
+  real *parameters;  // [parts][groups][weight [4, D, R], bias [4, D], a [4D, N], d [4D]]
   int channels, height, width;
   int down, across;    // tiles
-  int splits, groups;  // parts of the channels and of the tiles that have blocks of their own
-  int together;        // directions whose projections lie in shared memory at a time: 4 or 1
+  int parts, groups, splits;      // of the images, the tiles and the channels, each with blocks of its own
+  int together;                   // directions whose projections lie in shared memory at a time: 4 or 1
   long long first_image, images;  // of this launch
   long long dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -52,7 +52,7 @@ DEVICE real power(real x) { return exp(x); }
 constexpr real unit = 0.6931471805599453f;
 #if ELEMENT == 0
 DEVICE real softplus(real z) {
-  const float t = exp2f(-fabsf(z));
+  const float t = fast_exp2(-fabsf(z));
   // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
   float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
   p = fmaf(p, t, -6.651454418897629e-2f);
@@ -72,14 +72,13 @@ DEVICE real softplus_slope(real step) {
   q = fmaf(q, -step, 5.550367385149002e-2f);
   q = fmaf(q, -step, 2.4022649228572845e-1f);
   q = fmaf(q, -step, 6.931471824645996e-1f);
-  return step < 0.5f ? step * q : 1.f - exp2f(-step);
+  return step < 0.5f ? step * q : 1.f - fast_exp2(-step);
 }
-DEVICE real power(real x) { return exp2f(x); }
 #else
 DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
 DEVICE real softplus_slope(real step) { return 1.f - fast_exp2(-step); }
-DEVICE real power(real x) { return fast_exp2(x); }
 #endif
+DEVICE real power(real x) { return fast_exp2(x); }
 #endif
 
 DEVICE real *shared_memory() {
@@ -139,53 +138,62 @@ struct Tile {
   }
 };
 
-// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; threads go
-// along the dimension whose elements are neighbours in global memory.
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map. A warp goes
+// along its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
+// memory.
 template <class Visit>
 DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *strides, Visit visit) {
   const bool channels_last = strides[1] == 1;
-#pragma unroll 4
-  for (int i = (int)threadIdx.x; i < pixels * lanes; i += SIDE * lanes) {
-    const int lane = channels_last ? i % lanes : i / pixels, pixel = channels_last ? i / lanes : i % pixels;
-    const int h = pixel / SIDE, w = pixel % SIDE;
-    const long long offset = (g.first_image + b.image) * strides[0] + (b.channel + lane) * strides[1] +
-                             (b.row + h) * strides[2] + (b.column + w) * strides[3];
-    visit(pixel * pitch + lane, offset, h < b.height && w < b.width && b.channel + lane < g.channels);
+  const int group = b.lane / line, w = channels_last ? 0 : b.lane % line, c = channels_last ? b.lane : group * line;
+  const long long next = channels_last ? strides[3] : strides[1];
+  const int next_place = channels_last ? pitch : 1;
+  int place = (b.warp * SIDE + w) * pitch + c;
+  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] + (b.row + b.warp) * strides[2] +
+                     (b.column + w) * strides[3];
+  // How many of the following are in the map, and in the tile.
+  const bool starts = b.warp < b.height && w < b.width;
+  const int present = !starts ? 0 : channels_last ? (b.channel + c < g.channels ? b.width : 0) : g.channels - b.channel - c;
+  const int count = channels_last ? SIDE : w < SIDE ? line : 0;
+#pragma unroll
+  for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
+    if (SIDE == line || i < count) visit(place, offset, i < present);
   }
 }
 
 DEVICE void load_maps(const Arguments &g, const Tile &b) {
   for_elements(g, b, g.x_strides, [&](int at, long long from, bool present) {
-    b.map[at] = present ? to_real(g.x[from]) : 0;
+    // Without a branch, all loads go out together.
+    const real v = to_real(g.x[present ? from : 0]);
+    b.map[at] = present ? v : 0;
   });
   for_elements(g, b, g.dy_strides, [&](int at, long long from, bool present) {
 #if OUTPUT
-    b.map[plane + at] = present ? to_real(g.dy[from]) : 0;
+    const real v = to_real(g.dy[present ? from : 0]);
 #else
-    b.map[plane + at] = present ? g.dy[from] : 0;
+    const real v = g.dy[present ? from : 0];
 #endif
+    b.map[plane + at] = present ? v : 0;
   });
 }
 
 // The projections of a direction, B in the step's unit, and its weights in base 2.
 DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) {
-  real *const projection = b.projection + place * pixels * row_size, *const weight = b.weight + place * lanes * weight_size;
-  const bool rows_first = g.projection_strides[2] == 1;
-  const element *from =
-      g.projection + (g.first_image + b.image) * g.projection_strides[0] + k * g.projection_strides[1];
+  real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
+  real *const weight = b.weight + place * lanes * weight_size;
+  const long long *const strides = g.projection_strides;
+  const bool rows_first = strides[2] == 1;
+  const element *const from = g.projection + (g.first_image + b.image) * strides[0] + k * strides[1] +
+                              ((long long)(b.row + b.warp) * g.width + b.column) * strides[3];
 #pragma unroll 2
-  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
-    const int r = rows_first ? i % row_count : i / pixels, pixel = rows_first ? i / row_count : i % pixels;
-    const int h = pixel / SIDE, w = pixel % SIDE;
-    const long long position = (long long)(b.row + h) * g.width + b.column + w;
-    const real v = h < b.height && w < b.width
-        ? to_real(from[r * g.projection_strides[2] + position * g.projection_strides[3]]) : 0;
-    projection[pixel * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+  for (int i = b.lane; i < SIDE * row_count; i += lanes) {
+    const int r = rows_first ? i % row_count : i / SIDE, w = rows_first ? i / row_count : i % SIDE;
+    const real v = b.warp < b.height && w < b.width ? to_real(from[r * strides[2] + w * strides[3]]) : 0;
+    projection[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
   }
-  for (int i = (int)threadIdx.x; i < weight_size * lanes; i += SIDE * lanes) {
-    const int lane = i / weight_size, r = i % weight_size;
-    const bool present = r < RANK && b.channel + lane < g.channels;
-    weight[i] = present ? g.weight[((long long)k * g.channels + b.channel + lane) * RANK + r] * (1 / unit) : 0;
+  const real *const own = g.weight + ((long long)k * g.channels + b.own) * RANK;
+  const bool exists = b.channel + b.lane < g.channels;
+  for (int r = b.warp; r < weight_size; r += SIDE) {
+    weight[b.lane * weight_size + r] = exists && r < RANK ? own[r] * (1 / unit) : 0;
   }
 }
 
@@ -278,6 +286,26 @@ KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_totals(Arguments g) {
   }
 }
 
+// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go out
+// together.
+template <class Visit>
+DEVICE void for_segments(const real *steps, real *left, long long step_to_next, long long count, Visit visit) {
+  constexpr int batch = 8;
+  for (long long first = 0; first < count; first += batch) {
+    real sums[batch], states[batch];
+#pragma unroll
+    for (int i = 0; i < batch; i++) {
+      const bool exists = first + i < count;
+      sums[i] = exists ? steps[(first + i) * step_to_next] : 0;
+      states[i] = exists ? left[(first + i) * step_to_next] : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < batch; i++) {
+      visit(sums[i], states[i], first + i < count ? left + (first + i) * step_to_next : nullptr);
+    }
+  }
+}
+
 // A block is the states, or their gradients, of one number of state of a direction and task; its warps share the segments.
 KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   real *const pieces = shared_memory();  // [warps][2][32]
@@ -288,16 +316,15 @@ KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   const long long task = blockIdx.x / (2 * STATE) / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
   const int channel = min((int)(task % columns_of(g)) * lanes + lane, g.channels - 1);
   const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
-  real *const totals = scratch_of(g, task, k) + lane;
   const long long begin = min(warp * each, count), end = min(begin + each, count);
-  const auto total = [&](long long i) { return totals + (backwards ? count - 1 - i : i) * total_count * lanes; };
+  const long long next = (backwards ? -total_count : total_count) * lanes;
+  real *const steps = scratch_of(g, task, k) + (backwards ? (count - 1) * total_count * lanes : 0) + lane + begin * next;
+  real *const left = steps + (1 + which) * lanes;
   real sum = 0, state = 0;
-#pragma unroll 4
-  for (long long i = begin; i < end; i++) {
-    const real steps = total(i)[0];
-    state = power(a * steps) * state + total(i)[(1 + which) * lanes];
-    sum += steps;
-  }
+  for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *) {
+    state = power(a * by) * state + from_nothing;
+    sum += by;
+  });
   pieces[2 * warp * lanes + lane] = sum;
   pieces[(2 * warp + 1) * lanes + lane] = state;
   __syncthreads();
@@ -305,13 +332,10 @@ KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
   for (int i = 0; i < warp; i++) {
     state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
   }
-#pragma unroll 4
-  for (long long i = begin; i < end; i++) {
-    real &own = total(i)[(1 + which) * lanes];
-    const real left = own;
-    own = state;
-    state = power(a * total(i)[0]) * state + left;
-  }
+  for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *place) {
+    if (place) *place = state;
+    state = power(a * by) * state + from_nothing;
+  });
 }
 
 // The sum over lanes of item lane % line of [SIDE][exchange_pitch].
@@ -352,19 +376,24 @@ DEVICE void find_gradients(
       const real input = step[i] * b.map[s.pixel(i) * pitch + b.lane];
       state[i] = decay[i] * (i > 0 ? state[i - 1] : before) + projection[s.pixel(i) * row_size + RANK + n] * input;
     }
+    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for them.
 #pragma unroll
     for (int i = SIDE - 1; i >= 0; i--) {
       const real *const row = projection + s.pixel(i) * row_size + RANK + n;
       const real *const map = b.map + s.pixel(i) * pitch + b.lane;
-      const real dy = map[plane];
-      gradient += row[STATE] * dy;
-      exchanged[i * exchange_pitch] = gradient * (step[i] * map[0]);
-      exchanged[exchange + i * exchange_pitch] = dy * state[i];
+      const real dy = map[plane], db = gradient += row[STATE] * dy;
       dinput[i] += gradient * row[0];
       gradient *= decay[i];
       const real ddecay = gradient * (i > 0 ? state[i - 1] : before);
       da += ddecay * step[i];
       dstep[i] += ddecay * (a * unit);
+      decay[i] = db * (step[i] * map[0]);
+      state[i] *= dy;
+    }
+#pragma unroll
+    for (int i = 0; i < SIDE; i++) {
+      exchanged[i * exchange_pitch] = decay[i];
+      exchanged[exchange + i * exchange_pitch] = state[i];
     }
     sums[(RANK + 1 + n) * lanes] = da * unit;
     __syncwarp();
@@ -446,65 +475,76 @@ DEVICE void add_parameters(const Arguments &g, const Tile &b, real *block, int k
 }
 
 DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, bool first) {
-  const real *const projection = b.projection + place * pixels * row_size;
-  for (int i = (int)threadIdx.x; i < pixels * row_count; i += SIDE * lanes) {
-    const int r = i % row_count, pixel = i / row_count, h = pixel / SIDE, w = pixel % SIDE;
-    if (h >= b.height || w >= b.width) continue;
-    real &sum = rows[((long long)(b.row + h) * g.width + b.column + w) * row_count + r];
-    const real own = projection[pixel * row_size + r];
-    sum = first ? own : sum + own;
+  if (b.warp >= b.height) return;
+  const real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
+  real *const to = rows + ((long long)(b.row + b.warp) * g.width + b.column) * row_count;
+#pragma unroll 2
+  for (int i = b.lane; i < b.width * row_count; i += lanes) {
+    const real own = projection[i / row_count * row_size + i % row_count];
+    to[i] = first ? own : to[i] + own;
   }
 }
 
-// A block is a part of the tiles and of the channels of an image; only it touches its sums.
+DEVICE void run_tile(const Arguments &g, const Tile &b, real *rows, real *parameters, bool first_rows, bool first_parameters) {
+  const long long length = (long long)g.height * g.width;
+  load_maps(g, b);
+#pragma unroll 1
+  for (int turn = 0; turn < 4; turn++) {
+    // A direction and its reverse follow each other: their warps have the same segments.
+    const Direction k((turn & 1) * 2 + (turn >> 1));
+    const int place = g.together == 4 ? k.index : 0;
+    if (g.together == 1) {
+      load_direction(g, b, k.index, 0);
+    } else if (turn == 0) {
+#pragma unroll 1
+      for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
+    }
+    if (turn == 0 || g.together == 1) __syncthreads();
+    if (turn == 0) {
+      real skip = 0, dskip = 0;
+      for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+      for (int i = 0; i < SIDE; i++) {
+        real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
+        map[2 * plane] = skip * map[plane];
+        dskip += map[0] * map[plane];
+      }
+      b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
+    }
+    find_gradients(g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+    __syncthreads();
+    add_parameters(g, b, parameters, k.index, first_parameters, turn == 0);
+    add_rows(g, b, rows + k.index * length * row_count, place, first_rows);
+    __syncthreads();
+  }
+  for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
+    if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
+  });
+  __syncthreads();
+}
+
+// Where the part `index` of `count` things begins.
+DEVICE long long begin_of(long long count, int index, int parts) { return count * index / parts; }
+
+// A block is a part of the images, of the tiles and of the channels; only it touches its sums.
 KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_gradients(Arguments g) {
   const int group = (int)(blockIdx.x % g.groups), split = (int)(blockIdx.x / g.groups % g.splits);
-  const long long image = blockIdx.x / g.groups / g.splits;
-  const long long tiles = (long long)g.down * g.across, columns = columns_of(g), length = (long long)g.height * g.width;
-  const int first_tile = (int)(group * tiles / g.groups), last_tile = (int)((group + 1) * tiles / g.groups);
-  const int first_column = (int)(split * columns / g.splits), last_column = (int)((split + 1) * columns / g.splits);
-  real *const rows = g.rows + (image * g.splits + split) * 4 * length * row_count;
-  real *const parameters =
-      g.parameters + ((g.first_image + image) * g.groups + group) * 4 * g.channels * parameter_count;
+  const int part = (int)(blockIdx.x / g.groups / g.splits);
+  const int first_tile = (int)begin_of(g.down * g.across, group, g.groups);
+  const int last_tile = (int)begin_of(g.down * g.across, group + 1, g.groups);
+  const int first_column = (int)begin_of(columns_of(g), split, g.splits);
+  const int last_column = (int)begin_of(columns_of(g), split + 1, g.splits);
+  const long long first_image = begin_of(g.images, part, g.parts), last_image = begin_of(g.images, part + 1, g.parts);
+  const long long rows_size = 4ll * g.height * g.width * row_count;
+  real *const parameters = g.parameters + ((long long)part * g.groups + group) * 4 * g.channels * parameter_count;
 #pragma unroll 1
-  for (int tile = first_tile; tile < last_tile; tile++) {
+  for (long long image = first_image; image < last_image; image++) {
 #pragma unroll 1
-    for (int column = first_column; column < last_column; column++) {
-      const Tile b(g, image, column, tile);
-      load_maps(g, b);
+    for (int tile = first_tile; tile < last_tile; tile++) {
 #pragma unroll 1
-      for (int turn = 0; turn < 4; turn++) {
-        // A direction and its reverse follow each other: their warps have the same segments.
-        const Direction k((turn & 1) * 2 + (turn >> 1));
-        const int place = g.together == 4 ? k.index : 0;
-        if (g.together == 1) {
-          load_direction(g, b, k.index, 0);
-        } else if (turn == 0) {
-#pragma unroll 1
-          for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
-        }
-        if (turn == 0 || g.together == 1) __syncthreads();
-        if (turn == 0) {
-          real skip = 0, dskip = 0;
-          for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
-          for (int i = 0; i < SIDE; i++) {
-            real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
-            map[2 * plane] = skip * map[plane];
-            dskip += map[0] * map[plane];
-          }
-          b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
-        }
-        find_gradients(
-            g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
-        __syncthreads();
-        add_parameters(g, b, parameters, k.index, tile == first_tile, turn == 0);
-        add_rows(g, b, rows + k.index * length * row_count, place, column == first_column);
-        __syncthreads();
+      for (int column = first_column; column < last_column; column++) {
+        run_tile(g, Tile(g, image, column, tile), g.rows + (image * g.splits + split) * rows_size, parameters,
+                 column == first_column, tile == first_tile && image == first_image);
       }
-      for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
-        if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
-      });
-      __syncthreads();
     }
   }
 }

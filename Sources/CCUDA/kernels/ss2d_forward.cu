@@ -22,8 +22,8 @@ struct Arguments {
   void *y;
   int channels, height, width;
   int pitch;  // pixels from one row of the plane in shared memory to the next
-  int order;  // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
-  int tiles;
+  int length, chunks, tiles;
+  float per_height, per_width;  // 1 / height, 1 / width
   int x_pixel, y_pixel;  // elements from one pixel to the next
   long long x_image, projection_image, y_image;
 };
@@ -63,11 +63,6 @@ struct Direction {
   DEVICE int index() const { return column + 2 * reverse; }
 };
 
-struct Plane {
-  int height, width, length, chunks;
-  float per_width, per_height;
-};
-
 // n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
 DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
 
@@ -76,12 +71,18 @@ struct Line {
   int outer, place;
   int inside;  // positions of the line inside the plane
   DEVICE Line() {}
-  DEVICE Line(const Plane &p, Direction k, int chunk, int line) {
+  DEVICE Line(const Arguments &g, Direction k, int chunk, int line) {
     const int first = (chunk * 8 + line) * ITEMS;
-    inside = p.length - first;
-    const int forward = inside > 0 ? first : 0, s = k.reverse ? p.length - 1 - forward : forward;
-    outer = quotient(s, k.column ? p.per_height : p.per_width);
-    place = s - outer * (k.column ? p.height : p.width);
+    inside = g.length - first;
+    const int forward = inside > 0 ? first : 0, s = k.reverse ? g.length - 1 - forward : forward;
+    outer = quotient(s, k.column ? g.per_height : g.per_width);
+    place = s - outer * (k.column ? g.height : g.width);
+  }
+  // The same line: offsets made of it are not those that are at hand already, which would stay in registers until then.
+  DEVICE Line anew() const {
+    Line line = *this;
+    line.place = unknown(place);
+    return line;
   }
 #if WRAP
   DEVICE bool has(int j) const { return j < inside; }
@@ -97,12 +98,12 @@ struct Walk {
 #if WRAP
   int left, inner, jump, inside;
 #endif
-  DEVICE Walk(const Plane &p, Direction k, const Line &line, int pitch, int scale) {
+  DEVICE Walk(const Arguments &g, Direction k, const Line &line, int pitch, int scale) {
     const int along = (k.column ? pitch : 1) * scale, across = (k.column ? 1 : pitch) * scale;
     at = line.outer * across + line.place * along;
     step = line.inside <= 0 ? 0 : k.reverse ? -along : along;
 #if WRAP
-    inner = k.column ? p.height : p.width;
+    inner = k.column ? g.height : g.width;
     left = k.reverse ? line.place + 1 : inner - line.place;
     jump = k.reverse ? inner * along - across : across - inner * along;
     inside = line.inside;
@@ -125,15 +126,20 @@ struct Walk {
   }
 };
 
+// Lines lie on the lanes so that, with the pitch, they stay off each other's banks: bit i of a line's number is bit
+// `bit_of(i)` of its group's, the lane / 4.
+DEVICE constexpr int bit_of(int i) { return ORDER == 0 ? i : ORDER == 1 ? i * 2 % 3 : (i + 2) % 3; }
+DEVICE int line_of(int group) {
+  return (group >> bit_of(0) & 1) | (group >> bit_of(1) & 1) << 1 | (group >> bit_of(2) & 1) << 2;
+}
+DEVICE int group_of(int line) {
+  return (line & 1) << bit_of(0) | (line >> 1 & 1) << bit_of(1) | (line >> 2 & 1) << bit_of(2);
+}
+
 struct Lane {
-  int number, q, group, line, warp, up1, up2, up4;
+  int number, q, line, warp;
+  int before;  // the lane of the line before
 };
-DEVICE int line_of(int group, int order) {
-  return order == 0 ? group : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1 : (group & 3) << 1 | group >> 2;
-}
-DEVICE int group_of(int line, int order) {
-  return order == 0 ? line : order == 1 ? (line & 1) | (line & 2) << 1 | (line & 4) >> 1 : line >> 1 | (line & 1) << 2;
-}
 
 struct Tile {
   int image, channel;
@@ -151,8 +157,8 @@ DEVICE void ring_barrier() {
 typedef unsigned Words[ITEMS][steps];
 
 DEVICE void fetch(
-    Words &words, const Arguments &g, const Plane &p, const Lane &n, int image, Direction k, const Line &line) {
-  Walk walk(p, k, line, p.width, 2 * row_size);
+    Words &words, const Arguments &g, const Lane &n, int image, Direction k, const Line &line) {
+  Walk walk(g, k, line, g.width, 2 * row_size);
   const unsigned *rows = (const unsigned *)(g.projection + image * g.projection_image + k.index() * row_size);
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
@@ -186,7 +192,7 @@ struct Coefficients {
     for (int s = 0; s < steps; s++) {
       const int r = 2 * word_of(n.q, s);
       float2 w = make_float2(0.f, 0.f);
-      if (r < RANK) w = *(const float2 *)&all.weight[k][n.group][r];
+      if (r < RANK) w = *(const float2 *)&all.weight[k][n.number >> 2][r];
       w.x *= log2_e; w.y *= log2_e;
       high[s] = pack(w.x, w.y);
       const float2 rounded = unpack(high[s]);
@@ -195,22 +201,12 @@ struct Coefficients {
   }
 };
 
-// log2(1 + 2^z), which is z where the sum overflows.
-DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
-// The same without the special function unit's logarithm, relative error 8e-6.
-DEVICE float softplus_by_products(float z) {
-  const float t = fast_exp2(-fabsf(z));
-  // Minimax for log2(1 + t) / t on [0, 1].
-  float p = fmaf(t, -0.0344359055f, 0.1460328847f);
-  p = fmaf(p, t, -0.3030362129f);
-  p = fmaf(p, t, 0.4691740572f);
-  p = fmaf(p, t, -0.7204261422f);
-  p = fmaf(p, t, 1.4426828623f);
-  return fmaf(p, t, max(z, 0.f));
+// log2(1 + 2^z). Unguarded, infinite where the sum overflows.
+template <bool GUARDED>
+DEVICE float softplus(float z) {
+  const float s = fast_log2(1.f + fast_exp2(GUARDED ? min(z, 126.f) : z));
+  return GUARDED ? max(z, s) : s;
 }
-#ifndef POLY
-#define POLY 0
-#endif
 
 // A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the chunk's
 // line would have kept.
@@ -220,15 +216,17 @@ struct Chunk {
   float2 line_kept, line_state;  // over all lines up to this one
 };
 
-template <class Next>
-DEVICE void scan_chunk(
-    Chunk &chunk, const Coefficients &c, const Lane &n, const char *x, Words &words, Walk walk, Next next) {
+// Whether every state is finite. Once one is not, none after it is, so the last ones tell.
+template <bool GUARDED>
+DEVICE bool scan_lines(Chunk &chunk, const Coefficients &c, const Lane &n, const char *x, const Words &words, Walk walk) {
 #pragma unroll
   for (int m = 0; m < half; m++) {
     const int other = m + half < ITEMS ? m + half : m;
-    float z[4] = {c.bias[0], c.bias[1], c.bias[0], c.bias[1]};
+    float z[4];
+    multiply_16x8x8(z, words[m][0], words[other][0], c.high[0], c.bias[0], c.bias[1]);
+    multiply_16x8x8(z, words[m][0], words[other][0], c.low[0]);
 #pragma unroll
-    for (int s = 0; s < steps; s++) {
+    for (int s = 1; s < steps; s++) {
       multiply_16x8x8(z, words[m][s], words[other][s], c.high[s]);
       multiply_16x8x8(z, words[m][s], words[other][s], c.low[s]);
     }
@@ -237,16 +235,12 @@ DEVICE void scan_chunk(
   }
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) chunk.gates[j] = __shfl_sync(~0u, words[j][gate_step()], (n.number & ~3) | gate_lane());
-#if !LATE
-  next();
-#endif
   float2 state = make_float2(0.f, 0.f), kept = make_float2(1.f, 1.f);
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
     const float2 u = unpack(*(const unsigned *)(x + walk.next()));
     const float b = unpack(chunk.gates[j]).x;
-    const float s0 = j % 4 < POLY ? softplus_by_products(chunk.kept[j][0]) : softplus(chunk.kept[j][0]);
-    const float s1 = j % 4 < POLY ? softplus_by_products(chunk.kept[j][1]) : softplus(chunk.kept[j][1]);
+    const float s0 = softplus<GUARDED>(chunk.kept[j][0]), s1 = softplus<GUARDED>(chunk.kept[j][1]);
     const float d0 = fast_exp2(c.a[0] * s0), d1 = fast_exp2(c.a[1] * s1);
     state.x = fmaf(d0, state.x, s0 * (b * u.x));
     state.y = fmaf(d1, state.y, s1 * (b * u.y));
@@ -254,19 +248,24 @@ DEVICE void scan_chunk(
     chunk.state[j][0] = state.x; chunk.state[j][1] = state.y;
     chunk.kept[j][0] = kept.x; chunk.kept[j][1] = kept.y;
   }
+  chunk.line_kept = kept;
+  chunk.line_state = state;
+  return fabsf(state.x) + fabsf(state.y) < 3e38f;
+}
+
+// Every line takes up those before it. In step i, lines whose bit i is set follow the last line with it clear.
+DEVICE void scan_over_lines(Chunk &chunk, const Lane &n) {
+  float2 state = chunk.line_state, kept = chunk.line_kept;
 #pragma unroll
-  for (int i = 1; i < 8; i *= 2) {
-    const int from = i == 1 ? n.up1 : i == 2 ? n.up2 : n.up4;
+  for (int i = 0; i < 3; i++) {
+    const int bit = 4 << bit_of(i), lower = group_of((1 << i) - 1) * 4, from = (n.number & ~bit) | lower;
     const float k0 = __shfl_sync(~0u, kept.x, from), k1 = __shfl_sync(~0u, kept.y, from);
     const float h0 = __shfl_sync(~0u, state.x, from), h1 = __shfl_sync(~0u, state.y, from);
-    if (n.line >= i) {
+    if (n.number & bit) {
       state.x = fmaf(kept.x, h0, state.x); state.y = fmaf(kept.y, h1, state.y);
       kept.x *= k0; kept.y *= k1;
     }
   }
-#if LATE
-  next();
-#endif
   chunk.line_kept = kept;
   chunk.line_state = state;
 }
@@ -287,14 +286,14 @@ DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &
       fmaf(chunk.line_kept.x, before.x, chunk.line_state.x), fmaf(chunk.line_kept.y, before.y, chunk.line_state.y));
   if (WARPS > 1) {
     if (number + 1 < chunks) {
-      if (n.line == 7) slots[n.warp * 4 + n.q] = after;
+      if (n.number >= 28) slots[n.warp * 4 + n.q] = after;
       named_arrive(1 + n.warp, 64);
     }
   } else {
-    const int last = group_of(7, 0) * 4 + n.q;
+    const int last = 28 + n.q;
     carry = make_float2(__shfl_sync(~0u, after.x, last), __shfl_sync(~0u, after.y, last));
   }
-  const float e0 = __shfl_sync(~0u, after.x, n.up1), e1 = __shfl_sync(~0u, after.y, n.up1);
+  const float e0 = __shfl_sync(~0u, after.x, n.before), e1 = __shfl_sync(~0u, after.y, n.before);
   return n.line ? make_float2(e0, e1) : before;
 }
 
@@ -340,13 +339,12 @@ DEVICE void write_chunk(
   }
 }
 
-DEVICE void load_tile(
-    const Arguments &g, const Plane &p, int number, int thread, char *x, Parameters &parameters) {
+DEVICE void load_tile(const Arguments &g, int number, int thread, char *x, Parameters &parameters) {
   const Tile tile(g, number);
   const element *from = g.x + tile.image * g.x_image + tile.channel;
-  for (int i = thread; i < p.length; i += WARPS * 32) {
-    const int row = quotient(i, p.per_width);
-    copy_async_16(x + (row * (g.pitch - p.width) + i) * 16, from + (long long)i * g.x_pixel);
+  for (int i = thread; i < g.length; i += WARPS * 32) {
+    const int row = quotient(i, g.per_width);
+    copy_async_16(x + (row * (g.pitch - g.width) + i) * 16, from + (long long)i * g.x_pixel);
   }
   for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
     const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
@@ -366,22 +364,12 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
   const int ring = (int)threadIdx.x / (WARPS * 32), thread = (int)threadIdx.x - ring * (WARPS * 32);
   n.number = thread & 31;
   n.q = n.number & 3;
-  n.group = n.number >> 2;
   n.warp = thread >> 5;
-  n.line = line_of(n.group, g.order);
-  n.up1 = group_of(n.line >= 1 ? n.line - 1 : 0, g.order) * 4 + n.q;
-  n.up2 = group_of(n.line >= 2 ? n.line - 2 : 0, g.order) * 4 + n.q;
-  n.up4 = group_of(n.line >= 4 ? n.line - 4 : 0, g.order) * 4 + n.q;
-  Plane p;
-  p.height = g.height;
-  p.width = g.width;
-  p.length = p.height * p.width;
-  p.chunks = (p.length + 8 * ITEMS - 1) / (8 * ITEMS);
-  p.per_width = 1.f / (float)p.width;
-  p.per_height = 1.f / (float)p.height;
+  n.line = line_of(n.number >> 2);
+  n.before = group_of(n.line ? n.line - 1 : 0) * 4 + n.q;
 
   SHARED_MEMORY(char, memory);
-  const int plane = p.height * g.pitch * 16;
+  const int plane = g.height * g.pitch * 16;
   char *const own = memory + ring * ((2 + BUFFERS) * plane + BUFFERS * (int)sizeof(Parameters) + WARPS * 32);
   char *const y = own, *const buffers = own + 2 * plane;
   Parameters *const parameters = (Parameters *)(own + (2 + BUFFERS) * plane);
@@ -389,10 +377,10 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
 
   int number = (int)blockIdx.x * RINGS + ring, buffer = 0, j = n.warp;
   if (number >= g.tiles) return;
-  load_tile(g, p, number, thread, buffers, parameters[0]);
+  load_tile(g, number, thread, buffers, parameters[0]);
   Words words;
-  Line ahead(p, Direction(0), j, n.line);
-  fetch(words, g, p, n, Tile(g, number).image, Direction(0), ahead);
+  Line ahead(g, Direction(0), j, n.line);
+  fetch(words, g, n, Tile(g, number).image, Direction(0), ahead);
   copy_async_wait<0>();
   ring_barrier();
   while (true) {
@@ -408,32 +396,32 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
       Coefficients c;
       c.read(own_parameters, n, turn);
       float2 carry = make_float2(0.f, 0.f);
-      bool entered = false;
 #pragma unroll 1
-      for (; j < p.chunks; j += WARPS) {
+      for (; j < g.chunks; j += WARPS) {
         const Line line = ahead;
-        const Walk walk(p, k, line, g.pitch, 16);
+        const Walk walk(g, k, line, g.pitch, 16);
         Chunk chunk;
-        scan_chunk(chunk, c, n, x + 4 * n.q, words, walk, [&] {
-          const bool same = j + WARPS < p.chunks;
-          if (!same && turn == 3 && !more) return;
+        if (__any_sync(~0u, !scan_lines<false>(chunk, c, n, x + 4 * n.q, words, walk))) {
+          scan_lines<true>(chunk, c, n, x + 4 * n.q, words, Walk(g, k, line.anew(), unknown(g.pitch), 16));
+        }
+        const bool same = j + WARPS < g.chunks;
+        if (same || turn < 3 || more) {
           const Direction then(same ? turn : turn + 1 & 3);
-          ahead = Line(p, then, same ? j + WARPS : j + WARPS - p.chunks, n.line);
-          fetch(words, g, p, n, same || turn < 3 ? tile.image : following_image, then, ahead);
-        });
+          ahead = Line(g, then, same ? j + WARPS : j + WARPS - g.chunks, n.line);
+          fetch(words, g, n, same || turn < 3 ? tile.image : following_image, then, ahead);
+        }
+        scan_over_lines(chunk, n);
         // Past this barrier every share of the direction before is in y, and of the tile before out of it.
-        if (!entered) {
+        if (j < WARPS) {
           if (turn == 3) copy_async_wait<0>();
           ring_barrier();
           if (turn == 0 && more) {
-            load_tile(g, p, following, thread, buffers + (buffer ^ 1) * plane, parameters[buffer ^ 1]);
+            load_tile(g, following, thread, buffers + (buffer ^ 1) * plane, parameters[buffer ^ 1]);
           }
-          entered = true;
         }
-        const float2 before = pass_on(chunk, n, slots, carry, j, p.chunks);
-        Line again = line;
-        again.place = unknown(line.place);
-        const Walk doubled(p, k, again, unknown(g.pitch), 32);
+        const float2 before = pass_on(chunk, n, slots, carry, j, g.chunks);
+        const Line again = line.anew();
+        const Walk doubled(g, k, again, unknown(g.pitch), 32);
         if (turn == 0) {
           add_chunk<true>(chunk, y + 8 * n.q, line, doubled, before);
         } else if (turn < 3) {
@@ -446,12 +434,12 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
             skip.y += own_parameters.d[i][2 * n.q + 1];
           }
           constexpr int bytes = OUTPUT ? 2 : 4;
-          const Walk target(p, k, line, p.width, g.y_pixel / 2);
+          const Walk target(g, k, line, g.width, g.y_pixel / 2);
           char *const out = (char *)g.y + (tile.image * g.y_image + tile.channel + 2 * n.q) * bytes;
-          write_chunk(chunk, x + 4 * n.q, y + 8 * n.q, line, Walk(p, k, again, unknown(g.pitch), 16), target, before, skip, (output_pair *)out);
+          write_chunk(chunk, x + 4 * n.q, y + 8 * n.q, line, Walk(g, k, again, unknown(g.pitch), 16), target, before, skip, (output_pair *)out);
         }
       }
-      j -= p.chunks;
+      j -= g.chunks;
     }
     if (!more) break;
     number = following;

@@ -22,6 +22,7 @@ struct Arguments {
 };
 
 constexpr int lanes = 32, pitch = lanes + 1;
+constexpr int parameter_rows = RANK + STATE + 2;
 constexpr int row_size = (RANK + 2 * STATE + 3) / 4 * 4;
 // Weights live in registers where they leave room for the states.
 constexpr bool keeps_weights = RANK <= 16;
@@ -87,7 +88,8 @@ struct Block {
   int own;      // the lane's channel; lanes past the last one repeat it
   long long task, image;
   int tile_row, tile_column, row, column, height, width;
-  real *projection, *weight, *x, *y;
+  real *parameters;  // [4][parameter_rows][32]: weights in base 2, the bias in base 2, A, D
+  real *projection, *x, *y;
 
   DEVICE explicit Block(const Arguments &g) {
     const int tiles = g.down * g.across, tile = (int)(blockIdx.x % tiles), columns = (g.channels + lanes - 1) / lanes;
@@ -106,8 +108,8 @@ struct Block {
     width = min(g.tile_width, g.width - column);
     const int pixels = g.tile_height * g.tile_width;
     projection = shared_memory();
-    weight = projection + g.together * pixels * row_size;
-    x = weight + g.together * RANK * lanes;
+    parameters = projection + g.together * pixels * row_size;
+    x = parameters + 4 * parameter_rows * lanes;
     y = x + pixels * pitch;
   }
 };
@@ -122,29 +124,38 @@ DEVICE void for_elements(const Arguments &g, const Block &b, const long long *st
     const int to = h * g.tile_width * pitch;
     if (strides[1] == 1) {
       if (b.lane >= present) continue;
-#pragma unroll 16
+#pragma unroll 8
       for (int w = 0; w < b.width; w++) visit(to + w * pitch + b.lane, from + b.lane + w * strides[3]);
     } else {
       const int w = b.lane % 16;
       if (w >= b.width) continue;
-#pragma unroll 16
+#pragma unroll 8
       for (int c = b.lane / 16; c < present; c += 2) visit(to + w * pitch + c, from + c * strides[1] + w * strides[3]);
     }
   }
 }
 
-// The projections of a direction, B in the step's unit, and its weights in base 2.
-DEVICE void load_direction(const Arguments &g, const Block &b, int k, real *projection, real *weight) {
+// The projections of `count` directions from `first`, B in the step's unit. Loads of all directions are under way together.
+DEVICE void load_projections(const Arguments &g, const Block &b, int first, int count) {
   constexpr int rows = RANK + 2 * STATE;
   const long long along_rows = g.projection_strides[2], along_pixels = g.projection_strides[3];
+  const int size = g.tile_height * g.tile_width * row_size;
   const auto load = [&](const element *from, real *to, int w, int r) {
-    const real v = to_real(__ldg(from + r * along_rows + w * along_pixels));
-    to[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
+    real v[4];
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      if (k < count) v[k] = to_real(__ldg(from + k * g.projection_strides[1] + r * along_rows + w * along_pixels));
+    }
+    const real scale = r >= RANK && r < RANK + STATE ? unit : 1;
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      if (k < count) to[k * size + w * row_size + r] = v[k] * scale;
+    }
   };
   for (int h = b.warp; h < b.height; h += b.warps) {
-    const element *const from = g.projection + b.image * g.projection_strides[0] + k * g.projection_strides[1] +
+    const element *const from = g.projection + b.image * g.projection_strides[0] + first * g.projection_strides[1] +
         ((long long)(b.row + h) * g.width + b.column) * along_pixels;
-    real *const to = projection + h * g.tile_width * row_size;
+    real *const to = b.projection + h * g.tile_width * row_size;
     if (along_rows == 1) {
 #pragma unroll 4
       for (int i = b.lane; i < b.width * rows; i += lanes) load(from, to, i / rows, i % rows);
@@ -153,29 +164,38 @@ DEVICE void load_direction(const Arguments &g, const Block &b, int k, real *proj
       for (int r = b.lane / 16; r < rows; r += 2) load(from, to, b.lane % 16, r);
     }
   }
-  for (int i = (int)threadIdx.x; i < RANK * lanes; i += (int)blockDim.x) {
-    const int lane = i / RANK, r = i - lane * RANK, channel = min(b.channel + lane, g.channels - 1);
-    weight[r * lanes + lane] = g.weight[((long long)k * g.channels + channel) * RANK + r] * (1 / unit);
+}
+
+DEVICE void load_parameters(const Arguments &g, const Block &b) {
+  for (int row = b.warp; row < 4 * parameter_rows; row += b.warps) {
+    const int k = row / parameter_rows, r = row % parameter_rows;
+    const long long channel = (long long)k * g.channels + b.own;
+    real v;
+    if (r < RANK) v = __ldg(g.weight + channel * RANK + r) * (1 / unit);
+    else if (r == RANK) v = __ldg(g.bias + channel) * (1 / unit);
+    else if (r <= RANK + STATE) v = __ldg(g.a + channel * STATE + r - RANK - 1);
+    else v = __ldg(g.d + channel);
+    b.parameters[row * lanes + b.lane] = v;
   }
 }
 
 // Runs the tile's segments of a direction. SUMS: from the states before them, adding to y, or from 0, writing totals.
 template <bool SUMS>
-DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *projection, const real *weight, bool first) {
+DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *projection, bool first) {
   const int count = k.column ? b.width : b.height, items = k.column ? b.height : b.width;
   const int along = k.column ? g.tile_width : 1, across = k.column ? 1 : g.tile_width;
-  const long long parameter = (long long)k.index * g.channels + b.own;
-  const real bias = g.bias[parameter] * (1 / unit);
+  const real *const weight = b.parameters + k.index * parameter_rows * lanes + b.lane;
+  const real bias = weight[RANK * lanes];
   real skip = 0;
   if (SUMS && first) {
-    for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+    for (int i = 0; i < 4; i++) skip += b.parameters[((i + 1) * parameter_rows - 1) * lanes + b.lane];
   }
   real a[STATE], kept[keeps_weights ? RANK : 1];
 #pragma unroll
-  for (int n = 0; n < STATE; n++) a[n] = g.a[parameter * STATE + n];
+  for (int n = 0; n < STATE; n++) a[n] = weight[(RANK + 1 + n) * lanes];
   if constexpr (keeps_weights) {
 #pragma unroll
-    for (int r = 0; r < RANK; r++) kept[r] = weight[r * lanes + b.lane];
+    for (int r = 0; r < RANK; r++) kept[r] = weight[r * lanes];
   }
   real *const scratch = scratch_of(g, b.task, k) + b.lane;
   for (int s = b.warp; s < count; s += b.warps) {
@@ -186,8 +206,8 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
 #pragma unroll
     for (int n = 0; n < STATE; n++) state[n] = SUMS ? total[(1 + n) * lanes] : 0;
     const int pixel = s * across + (k.reverse ? (items - 1) * along : 0), next = k.reverse ? -along : along;
-    const real *row = projection + pixel * row_size, *x = b.x + pixel * pitch + b.lane;
-    real *y = b.y + pixel * pitch + b.lane;
+    const real *__restrict__ row = projection + pixel * row_size, *__restrict__ x = b.x + pixel * pitch + b.lane;
+    real *__restrict__ y = b.y + pixel * pitch + b.lane;
 #pragma unroll 2
     for (int i = 0; i < items; i++) {
       real z = bias;
@@ -196,7 +216,7 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
         const Quad dt = *(const Quad *)(row + r);
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-          if (r + j < RANK) z += dt.v[j] * (keeps_weights ? kept[keeps_weights ? r + j : 0] : weight[(r + j) * lanes + b.lane]);
+          if (r + j < RANK) z += dt.v[j] * (keeps_weights ? kept[keeps_weights ? r + j : 0] : weight[(r + j) * lanes]);
         }
       }
       const real step = softplus(z), input = step * *x;
@@ -226,22 +246,20 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
 template <bool SUMS>
 DEVICE void run_tile(const Arguments &g) {
   const Block b(g);
-  const int size = g.tile_height * g.tile_width * row_size;
+  load_parameters(g, b);
   for_elements(g, b, g.x_strides, [&](int at, long long from) { b.x[at] = to_real(__ldg(g.x + from)); });
 #pragma unroll 1
   for (int turn = 0; turn < 4; turn++) {
     // A direction and its reverse follow each other: their warps have the same segments.
     const Direction k((turn & 1) * 2 + (turn >> 1));
-    const int place = g.together == 4 ? k.index : 0;
-    if (turn == 0 && g.together == 4) {
-#pragma unroll
-      for (int i = 0; i < 4; i++) load_direction(g, b, i, b.projection + i * size, b.weight + i * RANK * lanes);
-    } else if (g.together == 1) {
+    const bool together = g.together == 4;
+    if (turn == 0 || !together) {
       if (turn > 0) __syncthreads();
-      load_direction(g, b, k.index, b.projection, b.weight);
+      load_projections(g, b, together ? 0 : k.index, g.together);
     }
-    if (turn == 0 || turn == 2 || g.together == 1) __syncthreads();
-    walk<SUMS>(g, b, k, b.projection + place * size, b.weight + place * RANK * lanes, turn == 0);
+    if (turn == 0 || turn == 2 || !together) __syncthreads();
+    const int place = together ? k.index * g.tile_height * g.tile_width * row_size : 0;
+    walk<SUMS>(g, b, k, b.projection + place, turn == 0);
   }
 }
 

@@ -234,6 +234,11 @@ template <class T> inline T __shfl_down_sync(unsigned, T value, int by, int widt
 template <class T> inline T __shfl_xor_sync(unsigned, T value, int mask, int = 32) {
   return emulator::exchange(value, emulator::lane() ^ mask);
 }
+inline int __any_sync(unsigned, int predicate) {
+  int any = 0;
+  for (int i = 0; i < emulator::lanes(); i++) any |= emulator::exchange(predicate, i) != 0;
+  return any;
+}
 template <class T> inline T __ldg(const T *pointer) { return *pointer; }
 template <class T> inline T __ldcs(const T *pointer) { return *pointer; }
 template <class T> inline void __stcs(T *pointer, T value) { *pointer = value; }
@@ -299,6 +304,10 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
   inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b) {                          \
     const unsigned a[2] = {a0, a1};                                                                           \
     emulator::multiply<8>(d, a, &b, number);                                                                  \
+  }                                                                                                           \
+  inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, float c0, float c1) {      \
+    d[0] = d[2] = c0, d[1] = d[3] = c1;                                                                       \
+    multiply_16x8x8(d, a0, a1, b);                                                                            \
   }                                                                                                           \
   inline void multiply_16x8x16(                                                                               \
       float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {          \
