@@ -1,10 +1,15 @@
 // The operators at the sizes that models have, and the launchers' side that would talk to the GPU.
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "redirected.h"
 
 #include "../../Sources/CTorch/cuda.h"
 #include "cuda_launches.h"
 
 using namespace ctorch;
+
+extern "C" ct_tensor launched_group_softmax(ct_tensor x, int64_t groups, double scale);
+extern "C" ct_tensor launched_bias_activation(ct_tensor x, ct_tensor bias, int32_t activation);
 
 namespace {
 
@@ -15,6 +20,13 @@ thread_local ccuda_device device;
 thread_local std::string failure;
 
 }  // namespace
+
+namespace ctorch {
+
+std::string &last_error() { return failure; }
+void follow_thread_count() {}
+
+}  // namespace ctorch
 
 namespace ctorch::cuda {
 
@@ -101,6 +113,20 @@ void passes(int64_t channels, int64_t side, at::ScalarType type) {
   }
 }
 
+at::Tensor result(ct_tensor handle) {
+  TORCH_CHECK(handle, std::string(failure));
+  return adopt(handle);
+}
+ct_tensor handle(const at::Tensor &tensor) { return *reinterpret_cast<const ct_tensor *>(&tensor); }
+
+void attention(at::ScalarType type) {
+  const at::Tensor x = made({2, 12, 12}, type).requires_grad_();
+  const at::Tensor y = result(launched_group_softmax(handle(x), 4, 0.5));
+  y.backward(at::zeros_like(y));
+  const at::Tensor sums = map({2, 12, 9, 9}, type), bias = made({12}, wide(type));
+  result(launched_bias_activation(handle(sums), handle(bias), 4));
+}
+
 // An odd size of each operator in every type, and what SparX-Mamba, VMamba and Vision Mamba use in half width. Each differs
 // from the others in what a kernel is compiled for: compiling takes its time.
 void everything() {
@@ -109,6 +135,7 @@ void everything() {
     selective_scan(12, 2, 3, 55, type, true);
     depthwise(7, 9, 3, 1, true, 2, type);
     passes(7, 9, type);
+    attention(type);
   }
   passes(96, 56, at::kFloat);
   passes(96, 56, at::kHalf);

@@ -43,10 +43,6 @@ int32_t ccuda_describe(int32_t device, ccuda_device *facts);
 int32_t ccuda_program_count(void);
 const char *ccuda_program_name(int32_t index);
 
-/// A set of macros that a program is used with, as "ELEMENT=2 RANK=6"; for compiling everything without a GPU.
-int32_t ccuda_configuration_count(const char *program);
-const char *_Nullable ccuda_configuration(const char *program, int32_t index);
-
 /// The version of NVRTC, such as 13.0; null without it, and then `ccuda_last_error` says where it was looked for.
 const char *_Nullable ccuda_compiler_version(void);
 

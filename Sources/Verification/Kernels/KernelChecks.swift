@@ -16,7 +16,7 @@ public enum KernelChecks {
     let short = sizes.filter { $0.0 * $0.1 <= longestDefinition }
     let doubles =
       scans2D(short, channels, [.float64]) + scans(short.map { $0.0 * $0.1 }, channels, [.float64])
-    return doubles.map { OnCPU(check: $0) } + own + maps()
+    return doubles.map { OnCPU(check: $0) } + own + maps() + passes()
   }
 
   /// A few small comparisons of every kernel and type.
@@ -98,6 +98,25 @@ public enum KernelChecks {
       }
     }
     return checks
+  }
+
+  /// Small passes around products and convolutions, which a GPU has.
+  private static func passes() -> [any KernelCheck] {
+    let attention: [any KernelCheck] = types.flatMap { dtype in
+      [(12, 1), (96, 4), (96, 1), (40, 8)].map { channels, groups in
+        GroupSoftmaxCheck(channels: channels, groups: groups, dtype: dtype)
+      }
+    }
+    let activations: [FusedActivation] = [.identity, .relu, .gelu, .geluTanh, .silu]
+    return attention
+      + types.flatMap { dtype in
+        activations.enumerated().map { index, activation in
+          let size = sizes[(index + 2) % 6]
+          return BiasCheck(
+            height: size.0, width: size.1, channels: (channels + [7])[index % 4], activation: activation,
+            dtype: dtype)
+        }
+      }
   }
 
   /// One of the values, another for each index, or all of them: every pair of settings meets without every triple.

@@ -112,14 +112,4 @@ struct MapCheck: KernelCheck {
       return reorders ? joined.indexSelect(1, order(on: .cpu).to(.int64)) : joined
     }
   }
-
-  private func activated(_ x: Tensor, _ activation: FusedActivation) -> Tensor {
-    switch activation {
-    case .identity: x
-    case .relu: x.relu()
-    case .gelu: x.gelu()
-    case .geluTanh: x.gelu(.tanh)
-    case .silu: x.silu()
-    }
-  }
 }
