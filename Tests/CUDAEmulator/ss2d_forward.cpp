@@ -169,6 +169,7 @@ double run_general(const Shape &s, Totals totals, Carries carries, Sums sums) {
 
 #define OUTPUT 0
 #define BLOCKS 1
+#define PRODUCTS 1
 
 #define RANK 6
 #define ITEMS 7
