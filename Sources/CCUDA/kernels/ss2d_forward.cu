@@ -411,7 +411,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
   load_tile(g, number, thread, buffers, parameters[0]);
   Words words;
   Line ahead(g, Direction(0), j, n.line);
-  fetch(words, g, n, Tile(g, number).image, Direction(0), ahead);
+  if (PREFETCH) fetch(words, g, n, Tile(g, number).image, Direction(0), ahead);
   copy_async_wait<0>();
   ring_barrier();
   bool begun = false;
@@ -430,14 +430,17 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
       float2 carry = make_float2(0.f, 0.f);
 #pragma unroll 1
       for (; j < g.chunks; j += WARPS) {
-        const Line line = ahead;
+        const Line line = PREFETCH ? ahead : Line(g, k, j, n.line);
+        if (!PREFETCH) fetch(words, g, n, tile.image, k, line);
         const Walk walk(g, k, line, g.pitch, 16);
         Chunk chunk;
         if (__any_sync(~0u, !scan_lines<false>(chunk, c, n, x + 4 * n.q, words, walk))) {
-          scan_lines<true>(chunk, c, n, x + 4 * n.q, words, Walk(g, k, line.anew(), unknown(g.pitch), 16));
+          const Line again = line.anew();
+          fetch(words, g, n, tile.image, k, again);
+          scan_lines<true>(chunk, c, n, x + 4 * n.q, words, Walk(g, k, again, unknown(g.pitch), 16));
         }
         const bool same = j + WARPS < g.chunks;
-        if (same || turn < 3 || more) {
+        if (PREFETCH && (same || turn < 3 || more)) {
           const Direction then(same ? turn : turn + 1 & 3);
           ahead = Line(g, then, same ? j + WARPS : j + WARPS - g.chunks, n.line);
           fetch(words, g, n, same || turn < 3 ? tile.image : following_image, then, ahead);
