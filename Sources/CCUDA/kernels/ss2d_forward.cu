@@ -316,13 +316,11 @@ DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &
 
 // Before a warp's first addition to y in a turn. What the turn before added, anywhere, is there for whoever has the state
 // before its chunk, for the warp of the first chunk has waited until every other one was done; only that warp waits, so the
-// others keep their distances in time. In the last turn all meet: x of the next tile has arrived.
+// others keep their distances in time. By the same way x of the next tile, here by turn 2, is there for all after turn 3.
 DEVICE void enter(int turn, int chunk, bool begun) {
-  if (turn == 3) copy_async_wait<0>();
+  if (turn == 2) copy_async_wait<0>();
   if (WARPS == 1) {
     __syncwarp();
-  } else if (turn == 3) {
-    __syncthreads();
   } else if (chunk == 0 && (turn > 0 || begun)) {
     named_barrier(0, WARPS * 32);
   }
@@ -471,7 +469,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
         }
       }
       j -= g.chunks;
-      if (WARPS > 1 && turn != 2 && j > 0 && (turn < 3 || more)) named_arrive(0, WARPS * 32);
+      if (WARPS > 1 && j > 0 && (turn < 3 || more)) named_arrive(0, WARPS * 32);
     }
     if (!more) break;
     number = following;
