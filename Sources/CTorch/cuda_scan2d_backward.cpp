@@ -153,6 +153,8 @@ std::vector<at::Tensor> scan2d_backward(
   TORCH_CHECK(
       type == rows || (type != at::kDouble && rows != at::kDouble), "gradient of a map's scan: the projection is ",
       rows, ", x ", type);
+  std::vector<at::Tensor> fast;
+  if (x.numel() > 0 && scan2d_backward_fast(dy, x, projection, weight, bias, a, d, fast)) return fast;
   at::Tensor dx = at::empty_like(x), dprojection = with_strides_of(projection);
   if (x.numel() == 0) {
     const auto zeros = [](const at::Tensor &parameter) { return at::zeros_like(parameter); };

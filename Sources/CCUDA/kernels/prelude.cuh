@@ -166,10 +166,6 @@ DEVICE void multiply_16x8x16(
   multiply_16x8x16(d, a0, a1, a2, a3, b0, b1);
 }
 #endif
-DEVICE void copy_async_16(void *to, const void *from, bool present) {
-  if (present) return ::copy_async_16(to, from);
-  *(uint4 *)to = make_uint4(0, 0, 0, 0);
-}
 #endif
 
 DEVICE float bfloat_to_float(unsigned short bits) { return bits_to_float((unsigned)bits << 16); }
