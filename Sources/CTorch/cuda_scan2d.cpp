@@ -135,7 +135,8 @@ void run_general(const Operands &o) {
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(o.x, "ss2d_general", entry, macros, bytes);
   };
-  constexpr int carry_warps = 16;
+  const int64_t segments = std::max(o.height() * across, o.width() * down);
+  const int carry_warps = int(std::clamp<int64_t>((segments + 7) / 8, 4, 32));
   const int64_t carry_bytes = carry_warps * 2 * 32 * real_bytes;
   const ccuda_kernel totals = find("ss2d_totals", tile.bytes), carries = find("ss2d_carries", carry_bytes),
                      sums = find("ss2d_sums", tile.bytes);
@@ -145,7 +146,7 @@ void run_general(const Operands &o) {
     const Extent grid{uint32_t(count * down * across)};
     arguments.first_task = first;
     launch(o.x, totals, grid, block, tile.bytes, arguments);
-    launch(o.x, carries, {uint32_t(count * 4 * o.state())}, {32 * carry_warps}, carry_bytes, arguments);
+    launch(o.x, carries, {uint32_t(count * 4 * o.state())}, {uint32_t(32 * carry_warps)}, carry_bytes, arguments);
     launch(o.x, sums, grid, block, tile.bytes, arguments);
   }
 }

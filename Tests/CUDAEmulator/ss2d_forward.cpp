@@ -42,6 +42,7 @@ double number(int element, T v) {
 struct Shape {
   int element, batch, channels, height, width, state, rank;
   bool channels_last;
+  bool overflows;  // time steps beyond what the exponential of a float holds
   int64_t length() const { return int64_t(height) * width; }
   int rows() const { return rank + 2 * state; }
   int row_size() const { return (rows() + 7) / 8 * 8; }
@@ -67,7 +68,7 @@ struct Case {
     fill(x, s.batch * length * s.channels, [&] { return rounded<Element>(s.element, next()); });
     fill(projection, s.batch * length * 4 * s.row_size(), [&] { return rounded<Element>(s.element, next()); });
     fill(weight, parameters * s.rank, [&] { return Real(next()); });
-    fill(bias, parameters, [&] { return Real(2 * next() - 2); });
+    fill(bias, parameters, [&] { return Real(2 * next() - 2 + (s.overflows ? 130 : 0)); });
     fill(a, parameters * s.state, [&] { return Real(-std::exp(next())); });
     fill(d, parameters, [&] { return Real(next()); });
     const int64_t last[] = {length * s.channels, 1, int64_t(s.width) * s.channels, s.channels};
@@ -125,8 +126,8 @@ Arguments arguments(const Case<Element, Real> &c, void *y) {
 }
 
 // The kernel of one state with the macros of its namespace; y in float.
-template <int Element, int Items, int Warps, int Rings, int Buffers, class Arguments, class Kernel>
-double run_one_state(const Shape &s, size_t, Kernel kernel) {
+template <class Arguments, int Items, int Warps, int Rings, int Buffers, class Kernel>
+double run_one_state(const Shape &s, Kernel kernel) {
   const Case<unsigned short, float> c(s);
   std::vector<float> y(c.x.size(), NAN);
   Arguments g = arguments<unsigned short, float, Arguments>(c, y.data());
@@ -253,17 +254,21 @@ namespace general_float_states {
 // macro ELEMENT, (rank, state) is (6, 1), (20, 1) or (19, 3).
 extern "C" double emulate_ss2d_forward(
     int element, int batch, int channels, int height, int width, int state, int rank, int channels_last) {
-  const Shape s{element, batch, channels, height, width, state, rank, channels_last != 0};
+  Shape s{element, batch, channels, height, width, state, rank, channels_last != 0, false};
   const bool one_state = (element == 1 || element == 2) && state == 1 && channels_last && channels % 8 == 0;
-#define ONE_STATE(name, items, warps, rings, buffers) \
-  run_one_state<1, items, warps, rings, buffers, name::Arguments>(s, 0, name::ss2d_forward)
+#define ONE_STATE(name, ...) run_one_state<name::Arguments, __VA_ARGS__>(s, name::ss2d_forward)
 #define GENERAL(name, element, real) \
   run_general<element, real, name::Arguments>(s, name::ss2d_totals, name::ss2d_carries, name::ss2d_sums)
+  const auto twice = [&](auto run) {
+    const double error = run();
+    s.overflows = true;
+    return std::max(error, run());
+  };
   if (one_state && rank == 6 && height % 7 == 0 && width % 7 == 0 && height * width > 2 * 56) {
-    return element == 1 ? ONE_STATE(ring_half, 7, 3, 1, 2) : ONE_STATE(ring_bfloat, 7, 3, 1, 2);
+    return twice([&] { return element == 1 ? ONE_STATE(ring_half, 7, 3, 1, 2) : ONE_STATE(ring_bfloat, 7, 3, 1, 2); });
   }
   if (one_state && rank == 20) {
-    return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1) : ONE_STATE(rings_bfloat, 5, 1, 2, 1);
+    return twice([&] { return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1) : ONE_STATE(rings_bfloat, 5, 1, 2, 1); });
   }
   if (rank == 6 && state == 1) {
     switch (element) {

@@ -8,7 +8,9 @@
 // the special function unit of one is busy while another moves memory.
 //
 // ELEMENT is 1 or 2. RANK is even. OUTPUT 0 writes float, else elements. WRAP 0 promises that ITEMS divides both sides.
-// RINGS > 1, rings of one warp that share nothing, serves small planes. BUFFERS 2 loads the next tile's x meanwhile.
+// RINGS > 1, rings of one warp that share nothing, serves small planes. BUFFERS 2 loads the next tile's x meanwhile, and
+// PREFETCH the next chunk's projections, where registers are left. ORDER is how lines lie on the lanes. PRODUCTS of four
+// positions take the logarithm of the softplus by products. BLOCKS share a multiprocessor.
 #include "prelude.cuh"
 
 constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up

@@ -270,7 +270,7 @@ DEVICE void run_tile(const Arguments &g) {
 KERNEL __launch_bounds__(512, blocks) ss2d_totals(Arguments g) { run_tile<false>(g); }
 
 // A block is one state of a direction and task; its warps share the segments.
-KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
+KERNEL __launch_bounds__(1024) ss2d_carries(Arguments g) {
   real *const pieces = shared_memory();  // [warps][2][32]
   const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
   const int columns = (g.channels + lanes - 1) / lanes, n = (int)(blockIdx.x % STATE);
@@ -282,7 +282,7 @@ KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
   const long long begin = min(warp * each, count), end = min(begin + each, count);
   const auto total = [&](long long i) { return totals + (k.reverse ? count - 1 - i : i) * (1 + STATE) * lanes; };
   real sum = 0, state = 0;
-#pragma unroll 4
+#pragma unroll 8
   for (long long i = begin; i < end; i++) {
     const real steps = total(i)[0];
     state = power(a * steps) * state + total(i)[(1 + n) * lanes];
@@ -295,7 +295,7 @@ KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
   for (int i = 0; i < warp; i++) {
     state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
   }
-#pragma unroll 4
+#pragma unroll 8
   for (long long i = begin; i < end; i++) {
     real &own = total(i)[(1 + n) * lanes];
     const real left = own;
