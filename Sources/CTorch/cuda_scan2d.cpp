@@ -38,7 +38,8 @@ void check_parameter(const char *name, const at::Tensor &tensor, at::IntArrayRef
 
 bool is_aligned(const at::Tensor &tensor) { return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0; }
 
-// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the other.
+// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the
+// other.
 std::optional<int64_t> pixel_stride(const at::Tensor &map) {
   const int64_t height = map.size(2), width = map.size(3);
   if (map.stride(1) != 1 || !is_aligned(map)) return std::nullopt;
@@ -87,7 +88,8 @@ bool run_one_state(const Operands &o) {
       o.x.const_data_ptr(), o.projection.const_data_ptr(), o.weight.const_data_ptr(), o.bias.const_data_ptr(),
       o.a.const_data_ptr(), o.d.const_data_ptr(), o.y.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()),
       int32_t(o.width()), plan->plane.pitch, int32_t(length), plan->chunks, int32_t(tiles), 1.f / float(o.height()),
-      1.f / float(o.width()), int32_t(*x_pixel), int32_t(*y_pixel), o.x.stride(0), o.projection.stride(0), o.y.stride(0)};
+      1.f / float(o.width()), int32_t(*x_pixel), int32_t(*y_pixel), o.x.stride(0),
+      o.projection.stride(0), o.y.stride(0)};
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("BUFFERS", plan->buffers).set("WRAP", plan->wrap);

@@ -17,8 +17,8 @@ inline int line_of(int group, int order) {
                       : (group & 3) << 1 | group >> 2;
 }
 
-// How often the 32 lanes meet in a bank of shared memory when they read x (4 words a pixel) and y (8 words, half a warp at
-// a time), in both directions.
+// How often the 32 lanes meet in a bank of shared memory when they read x (4 words a pixel) and y (8 words, half a
+// warp at a time), in both directions.
 inline int conflicts(int height, int width, int items, int pitch, int order) {
   int total = 0;
   for (int column = 0; column < 2; column++) {
@@ -68,13 +68,14 @@ struct Rings {
   int64_t bytes = 0, grid = 0;
 };
 
-// None if the plane does not fit shared memory. Sizes are arguments of the kernel, not macros: the few counts below are all
-// that is compiled, whatever sizes a process meets.
+// None if the plane does not fit shared memory. Sizes are arguments of the kernel, not macros: the few counts below
+// are all that is compiled, whatever sizes a process meets.
 inline std::optional<Rings> rings(
     int64_t height, int64_t width, int64_t rank, int64_t tiles, int64_t most_bytes, int multiprocessors) {
   if (height * width > most_bytes / 48) return std::nullopt;
   Rings r;
-  // One warp walks a small plane alone; on larger ones twelve warps, with the registers that 14 positions want, beat more.
+  // One warp walks a small plane alone; on larger ones twelve warps, with the registers that 14 positions want, beat
+  // more.
   const bool small = height * width <= 256;
   for (int items : {14, 12, 10, 8, 7, 6, 5}) {
     if ((!small || items <= 8) && height % items == 0 && width % items == 0) {

@@ -1,4 +1,5 @@
-// The forward pass of the 2-D scan on the processor, kernel text and all, against the definition of CKernels in float64.
+// The forward pass of the 2-D scan on the processor, kernel text and all, against the definition of CKernels in
+// float64.
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -48,8 +49,8 @@ struct Shape {
   int row_size() const { return (rows() + 7) / 8 * 8; }
 };
 
-// Operands as the kernels read them, and what the definition makes of them. The projection lies as one matrix product over
-// pixels leaves it, [B, L, 4, rows filled up to a multiple of 8].
+// Operands as the kernels read them, and what the definition makes of them. The projection lies as one matrix product
+// over pixels leaves it, [B, L, 4, rows filled up to a multiple of 8].
 template <class Element, class Real>
 struct Case {
   Shape shape;
@@ -157,7 +158,8 @@ double run_general(const Shape &s, Totals totals, Carries carries, Sums sums) {
   }
   const unsigned tasks = unsigned(s.batch * ((s.channels + 31) / 32));
   std::vector<Real> scratch(
-      tasks * size_t(2 * (s.height * g.across + s.width * g.down)) * (1 + s.state) * 32, std::numeric_limits<Real>::quiet_NaN());
+      tasks * size_t(2 * (s.height * g.across + s.width * g.down)) * (1 + s.state) * 32,
+      std::numeric_limits<Real>::quiet_NaN());
   g.scratch = scratch.data();
   const dim3 block{32u * unsigned(std::max(tile.height, tile.width))}, grid{tasks * unsigned(g.down * g.across)};
   emulator::emulate(grid, block, size_t(tile.bytes), [&] { totals(g); });
@@ -250,8 +252,8 @@ namespace general_float_states {
 #include "ss2d_general.cu"
 }
 
-// The largest error of y relative to its largest value; -1 if no kernel of this file has such operands. `element` is the
-// macro ELEMENT, (rank, state) is (6, 1), (20, 1) or (19, 3).
+// The largest error of y relative to its largest value; -1 if no kernel of this file has such operands. `element` is
+// the macro ELEMENT, (rank, state) is (6, 1), (20, 1) or (19, 3).
 extern "C" double emulate_ss2d_forward(
     int element, int batch, int channels, int height, int width, int state, int rank, int channels_last) {
   Shape s{element, batch, channels, height, width, state, rank, channels_last != 0, false};
@@ -268,7 +270,9 @@ extern "C" double emulate_ss2d_forward(
     return twice([&] { return element == 1 ? ONE_STATE(ring_half, 7, 3, 1, 2) : ONE_STATE(ring_bfloat, 7, 3, 1, 2); });
   }
   if (one_state && rank == 20) {
-    return twice([&] { return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1) : ONE_STATE(rings_bfloat, 5, 1, 2, 1); });
+    return twice([&] {
+      return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1) : ONE_STATE(rings_bfloat, 5, 1, 2, 1);
+    });
   }
   if (rank == 6 && state == 1) {
     switch (element) {
