@@ -38,7 +38,8 @@ void check_parameter(const char *name, const at::Tensor &tensor, at::IntArrayRef
 
 bool is_aligned(const at::Tensor &tensor) { return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0; }
 
-// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the other.
+// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the
+// other.
 std::optional<int64_t> pixel_stride(const at::Tensor &map) {
   const int64_t height = map.size(2), width = map.size(3);
   if (map.stride(1) != 1 || !is_aligned(map)) return std::nullopt;
@@ -87,12 +88,13 @@ bool run_one_state(const Operands &o) {
       o.x.const_data_ptr(), o.projection.const_data_ptr(), o.weight.const_data_ptr(), o.bias.const_data_ptr(),
       o.a.const_data_ptr(), o.d.const_data_ptr(), o.y.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()),
       int32_t(o.width()), plan->plane.pitch, int32_t(length), plan->chunks, int32_t(tiles), 1.f / float(o.height()),
-      1.f / float(o.width()), int32_t(*x_pixel), int32_t(*y_pixel), o.x.stride(0), o.projection.stride(0), o.y.stride(0)};
+      1.f / float(o.width()), int32_t(*x_pixel), int32_t(*y_pixel), o.x.stride(0),
+      o.projection.stride(0), o.y.stride(0)};
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("BUFFERS", plan->buffers).set("WRAP", plan->wrap);
   macros.set("OUTPUT", o.y.scalar_type() == type).set("BLOCKS", plan->blocks);
-  macros.set("ORDER", plan->plane.order);
+  macros.set("ORDER", plan->plane.order).set("PRODUCTS", plan->products).set("PREFETCH", plan->prefetch);
   const ccuda_kernel kernel = cuda::kernel(o.x, "ss2d_forward", "ss2d_forward", macros, plan->bytes);
   launch(
       o.x, kernel, {uint32_t(plan->grid)}, {uint32_t(32 * plan->warps * plan->rings)}, plan->bytes, arguments);
@@ -135,7 +137,8 @@ void run_general(const Operands &o) {
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(o.x, "ss2d_general", entry, macros, bytes);
   };
-  constexpr int carry_warps = 16;
+  const int64_t segments = std::max(o.height() * across, o.width() * down);
+  const int carry_warps = int(std::clamp<int64_t>((segments + 7) / 8, 4, 32));
   const int64_t carry_bytes = carry_warps * 2 * 32 * real_bytes;
   const ccuda_kernel totals = find("ss2d_totals", tile.bytes), carries = find("ss2d_carries", carry_bytes),
                      sums = find("ss2d_sums", tile.bytes);
@@ -145,7 +148,7 @@ void run_general(const Operands &o) {
     const Extent grid{uint32_t(count * down * across)};
     arguments.first_task = first;
     launch(o.x, totals, grid, block, tile.bytes, arguments);
-    launch(o.x, carries, {uint32_t(count * 4 * o.state())}, {32 * carry_warps}, carry_bytes, arguments);
+    launch(o.x, carries, {uint32_t(count * 4 * o.state())}, {uint32_t(32 * carry_warps)}, carry_bytes, arguments);
     launch(o.x, sums, grid, block, tile.bytes, arguments);
   }
 }

@@ -17,8 +17,8 @@ inline int line_of(int group, int order) {
                       : (group & 3) << 1 | group >> 2;
 }
 
-// How often the 32 lanes meet in a bank of shared memory when they read x (4 words a pixel) and y (8 words, half a warp at
-// a time), in both directions.
+// How often the 32 lanes meet in a bank of shared memory when they read x (4 words a pixel) and y (8 words, half a
+// warp at a time), in both directions.
 inline int conflicts(int height, int width, int items, int pitch, int order) {
   int total = 0;
   for (int column = 0; column < 2; column++) {
@@ -63,18 +63,22 @@ inline int64_t ring_bytes(int height, int pitch, int rank, int warps, int buffer
 struct Rings {
   Plane plane;
   int warps = 1, rings = 1, buffers = 1, blocks = 1;  // of a ring, of a block, of a ring, of a multiprocessor
-  int chunks = 0;
+  int products = 0, prefetch = 1, chunks = 0;
   bool wrap = false;
   int64_t bytes = 0, grid = 0;
 };
 
-// None if the plane does not fit shared memory.
+// None if the plane does not fit shared memory. Sizes are arguments of the kernel, not macros: the few counts below
+// are all that is compiled, whatever sizes a process meets.
 inline std::optional<Rings> rings(
     int64_t height, int64_t width, int64_t rank, int64_t tiles, int64_t most_bytes, int multiprocessors) {
-  Rings r;
   if (height * width > most_bytes / 48) return std::nullopt;
-  for (int items : {14, 12, 16, 10, 8, 7}) {
-    if (height % items == 0 && width % items == 0) {
+  Rings r;
+  // One warp walks a small plane alone; on larger ones twelve warps, with the registers that 14 positions want, beat
+  // more.
+  const bool small = height * width <= 256;
+  for (int items : {14, 12, 10, 8, 7, 6, 5}) {
+    if ((!small || items <= 8) && height % items == 0 && width % items == 0) {
       r.plane.items = items;
       break;
     }
@@ -83,14 +87,20 @@ inline std::optional<Rings> rings(
   if (r.wrap) r.plane.items = 8;
   r.plane = lay_out(int(height), int(width), r.plane.items);
   r.chunks = int((height * width + 8 * r.plane.items - 1) / (8 * r.plane.items));
-  r.warps = r.chunks <= 4 ? 1 : std::min(r.chunks, 12);
-  r.rings = r.warps == 1 ? 4 : 1;
-  for (r.buffers = r.warps == 1 ? 1 : 2; r.buffers > 0; r.buffers--) {
-    r.bytes = r.rings * ring_bytes(int(height), r.plane.pitch, int(rank), r.warps, r.buffers);
-    if (r.bytes <= most_bytes) break;
+  r.prefetch = r.plane.items * ((rank + 9) / 8) <= 36;
+  const auto fits = [&](int warps, int rings, int buffers, int blocks) {
+    r.warps = warps, r.rings = rings, r.buffers = buffers, r.blocks = blocks;
+    r.bytes = rings * ring_bytes(int(height), r.plane.pitch, int(rank), warps, buffers);
+    // A multiprocessor has 1 KB more than a block may take, and keeps 1 KB for each block.
+    return blocks * (r.bytes + 1024) <= most_bytes + 1024;
+  };
+  if (small) {
+    if (!fits(1, 4, 1, 4) && !fits(1, 4, 1, 1) && !fits(1, 1, 1, 1)) return std::nullopt;
+  } else {
+    r.products = 2;
+    const int half = std::min(r.chunks, 6), whole = std::min(r.chunks, 12);
+    if (!fits(half, 1, 2, 2) && !fits(whole, 1, 2, 1) && !fits(whole, 1, 1, 1)) return std::nullopt;
   }
-  if (r.buffers == 0) return std::nullopt;
-  r.blocks = int(std::clamp<int64_t>(16 / (r.warps * r.rings), 1, most_bytes / r.bytes));
   const int64_t needed = (tiles + r.rings - 1) / r.rings;
   r.grid = r.buffers == 2 ? std::min<int64_t>(needed, int64_t(multiprocessors) * r.blocks) : needed;
   return r;

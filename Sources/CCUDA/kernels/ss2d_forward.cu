@@ -1,14 +1,16 @@
 // The 2-D selective scan in four directions with one state a channel, in one pass over a map that lies channels last.
 //
-// A tile is one image and 8 channels: x lies in shared memory beside the sum y of the directions, so both cross global
-// memory once. A ring of WARPS warps walks the plane in each direction. A chunk, the work of a warp, is 8 lines of ITEMS
-// positions that follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. The warp scans
-// its chunk as if nothing came before it, takes the state before the chunk from the ring's previous warp, passes on the
-// state after it, and adds the chunk's share to y. Only this short hand-over is sequential, so the warps drift apart and
-// the special function unit of one is busy while another moves memory.
+// A tile is one image and 8 channels: x lies in shared memory beside the sum y of the directions, so both cross
+// global memory once. A ring of WARPS warps walks the plane in each direction. A chunk, the work of a warp, is 8
+// lines of ITEMS positions that follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q
+// + 1. The warp scans its chunk as if nothing came before it, takes the state before the chunk from the ring's
+// previous warp, passes on the state after it, and adds the chunk's share to y. Only this short hand-over is
+// sequential, so the warps drift apart and the special function unit of one is busy while another moves memory.
 //
-// ELEMENT is 1 or 2. RANK is even. OUTPUT 0 writes float, else elements. WRAP 0 promises that ITEMS divides both sides.
-// RINGS > 1, rings of one warp that share nothing, serves small planes. BUFFERS 2 loads the next tile's x meanwhile.
+// ELEMENT is 1 or 2. RANK is even. OUTPUT 0 writes float, else elements. WRAP 0 promises that ITEMS divides both
+// sides. RINGS > 1, rings of one warp that share nothing, serves small planes. BUFFERS 2 loads the next tile's x
+// meanwhile, and PREFETCH the next chunk's projections, where registers are left. ORDER is how lines lie on the
+// lanes. PRODUCTS of four positions take the logarithm of the softplus by products. BLOCKS share a multiprocessor.
 #include "prelude.cuh"
 
 constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
@@ -28,8 +30,8 @@ struct Arguments {
   long long x_image, projection_image, y_image;
 };
 
-// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of lane
-// q in product s; the sum over words does not mind their order.
+// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand
+// of lane q in product s; the sum over words does not mind their order.
 constexpr int fours = steps / 4 * 4;
 DEVICE constexpr int word_of(int q, int s) {
   return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
@@ -93,8 +95,8 @@ struct Line {
 #endif
 };
 
-// The line's positions as offsets into an array of `scale` units a pixel and `pitch` pixels a row. A line outside the plane
-// stays at its first position.
+// The line's positions as offsets into an array of `scale` units a pixel and `pitch` pixels a row. A line outside the
+// plane stays at its first position.
 struct Walk {
   int at, step;
 #if WRAP
@@ -222,8 +224,8 @@ DEVICE float softplus_by_products(float z) {
   return fmaf(p, t, max(z, 0.f));
 }
 
-// A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the chunk's
-// line would have kept.
+// A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the
+// chunk's line would have kept.
 struct Chunk {
   float kept[ITEMS][2], state[ITEMS][2];
   unsigned gates[ITEMS];  // B and C
@@ -232,7 +234,8 @@ struct Chunk {
 
 // Whether every state is finite. Once one is not, none after it is, so the last ones tell.
 template <bool GUARDED>
-DEVICE bool scan_lines(Chunk &chunk, const Coefficients &c, const Lane &n, const char *x, const Words &words, Walk walk) {
+DEVICE bool scan_lines(
+    Chunk &chunk, const Coefficients &c, const Lane &n, const char *x, const Words &words, Walk walk) {
 #pragma unroll
   for (int m = 0; m < half; m++) {
     const int other = m + half < ITEMS ? m + half : m;
@@ -248,7 +251,9 @@ DEVICE bool scan_lines(Chunk &chunk, const Coefficients &c, const Lane &n, const
     if (other != m) { chunk.kept[other][0] = z[2]; chunk.kept[other][1] = z[3]; }
   }
 #pragma unroll
-  for (int j = 0; j < ITEMS; j++) chunk.gates[j] = __shfl_sync(~0u, words[j][gate_step()], (n.number & ~3) | gate_lane());
+  for (int j = 0; j < ITEMS; j++) {
+    chunk.gates[j] = __shfl_sync(~0u, words[j][gate_step()], (n.number & ~3) | gate_lane());
+  }
   float2 state = make_float2(0.f, 0.f), kept = make_float2(1.f, 1.f);
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
@@ -287,8 +292,8 @@ DEVICE void scan_over_lines(Chunk &chunk, const Lane &n) {
   chunk.line_state = state;
 }
 
-// The state before this lane's line. `slots` [WARPS][4] holds what each warp of the ring passes on; barrier 1 + w is that
-// of warp w and its successor, who has read the slot before the ring comes back to w.
+// The state before this lane's line. `slots` [WARPS][4] holds what each warp of the ring passes on; barrier 1 + w is
+// that of warp w and its successor, who has read the slot before the ring comes back to w.
 DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &carry, int number, int chunks) {
   float2 before = carry;
   if (WARPS > 1) {
@@ -314,9 +319,10 @@ DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &
   return n.line ? make_float2(e0, e1) : before;
 }
 
-// Before a warp's first addition to y in a turn. What the turn before added, anywhere, is there for whoever has the state
-// before its chunk, for the warp of the first chunk has waited until every other one was done; only that warp waits, so the
-// others keep their distances in time. By the same way x of the next tile, here by turn 2, is there for all after turn 3.
+// Before a warp's first addition to y in a turn. What the turn before added, anywhere, is there for whoever has the
+// state before its chunk, for the warp of the first chunk has waited until every other one was done; only that warp
+// waits, so the others keep their distances in time. By the same way x of the next tile, here by turn 2, is there for
+// all after turn 3.
 DEVICE void enter(int turn, int chunk, bool begun) {
   if (turn == 2) copy_async_wait<0>();
   if (WARPS == 1) {
@@ -355,8 +361,8 @@ DEVICE output_pair to_output(float2 v) { return v; }
 
 // The last direction adds nothing to shared memory: it writes the output.
 DEVICE void write_chunk(
-    const Chunk &chunk, const char *x, const char *y, const Line &line, Walk walk, Walk target, float2 before, float2 skip,
-    output_pair *out) {
+    const Chunk &chunk, const char *x, const char *y, const Line &line, Walk walk, Walk target, float2 before,
+    float2 skip, output_pair *out) {
   if (line.inside <= 0) return;
 #pragma unroll
   for (int j = 0; j < ITEMS; j++) {
@@ -465,7 +471,9 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
           constexpr int bytes = OUTPUT ? 2 : 4;
           const Walk target(g, k, line, g.width, g.y_pixel / 2);
           char *const out = (char *)g.y + (tile.image * g.y_image + tile.channel + 2 * n.q) * bytes;
-          write_chunk(chunk, x + 4 * n.q, y + 8 * n.q, line, Walk(g, k, again, unknown(g.pitch), 16), target, before, skip, (output_pair *)out);
+          const Walk single(g, k, again, unknown(g.pitch), 16);
+          write_chunk(
+              chunk, x + 4 * n.q, y + 8 * n.q, line, single, target, before, skip, (output_pair *)out);
         }
       }
       j -= g.chunks;

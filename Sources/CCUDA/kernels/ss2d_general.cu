@@ -1,12 +1,13 @@
 // The 2-D selective scan in four directions for any map: any size, strides, rank and count of states.
 //
-// The plane is cut into tiles, and a path into the segments that tiles cut out of its rows or columns. Three kernels: the
-// first finds, for each segment and direction, the sum of its steps and the state that it leaves behind a state of 0; the
-// second turns these into the states before each segment; the third runs the four directions of a tile from there and writes
-// the sum once. Steps are computed twice, in exchange every tile is independent and the scratch is linear in pixels.
+// The plane is cut into tiles, and a path into the segments that tiles cut out of its rows or columns. Three kernels:
+// the first finds, for each segment and direction, the sum of its steps and the state that it leaves behind a state
+// of 0; the second turns these into the states before each segment; the third runs the four directions of a tile from
+// there and writes the sum once. Steps are computed twice, in exchange every tile is independent and the scratch is
+// linear in pixels.
 //
-// A block is one tile of 32 channels, a lane a channel, a warp a segment. RANK and STATE are the counts of the definition.
-// OUTPUT 0 writes `real`, else elements. A task is 32 channels of one image.
+// A block is one tile of 32 channels, a lane a channel, a warp a segment. RANK and STATE are the counts of the
+// definition. OUTPUT 0 writes `real`, else elements. A task is 32 channels of one image.
 #include "prelude.cuh"
 
 struct Arguments {
@@ -114,9 +115,9 @@ struct Block {
   }
 };
 
-// Calls `visit(item, place in shared memory, offset in global memory)` for a lane's share of a map's tile, at most 16 items. A
-// warp takes a row of the tile, which is at most 16 wide; its lanes go along the dimension whose elements are neighbours in
-// global memory.
+// Calls `visit(item, place in shared memory, offset in global memory)` for a lane's share of a map's tile, at most 16
+// items. A warp takes a row of the tile, which is at most 16 wide; its lanes go along the dimension whose elements
+// are neighbours in global memory.
 template <class Visit>
 DEVICE void for_row(const Arguments &g, const Block &b, const long long *strides, Visit visit) {
   if (b.warp >= b.height) return;
@@ -136,8 +137,8 @@ DEVICE void for_row(const Arguments &g, const Block &b, const long long *strides
   }
 }
 
-// The projections of `count` directions from `first`, B in the step's unit, of a row for each warp. Loads are issued before
-// any of them is waited for.
+// The projections of `count` directions from `first`, B in the step's unit, of a row for each warp. Loads are issued
+// before any of them is waited for.
 DEVICE void load_projections(const Arguments &g, const Block &b, int first, int count) {
   if (b.warp >= b.height) return;
   constexpr int rows = RANK + 2 * STATE, batch = 4;
@@ -151,7 +152,8 @@ DEVICE void load_projections(const Arguments &g, const Block &b, int first, int 
     int places[batch];
 #pragma unroll
     for (int i = 0; i < batch; i++) {
-      const int at = start + i * lanes + b.lane, w = rows_first ? at / rows : at % 16, r = rows_first ? at % rows : at / 16;
+      const int at = start + i * lanes + b.lane;
+      const int w = rows_first ? at / rows : at % 16, r = rows_first ? at % rows : at / 16;
       places[i] = w < b.width && r < rows ? w * row_size + r : -1;
       const element *const source = from + r * g.projection_strides[2] + w * g.projection_strides[3];
       const real scale = r >= RANK && r < RANK + STATE ? unit : 1;
@@ -250,7 +252,9 @@ DEVICE void run_tile(const Arguments &g) {
   element held[16];
   for_row(g, b, g.x_strides, [&](int i, int, long long from) { held[i] = __ldg(g.x + from); });
 #pragma unroll 4
-  for (int row = b.warp; row < 4 * parameter_rows; row += b.warps) b.parameters[row * lanes + b.lane] = parameter(g, b, row);
+  for (int row = b.warp; row < 4 * parameter_rows; row += b.warps) {
+    b.parameters[row * lanes + b.lane] = parameter(g, b, row);
+  }
   for_row(g, b, g.x_strides, [&](int i, int to, long long) { b.x[to] = to_real(held[i]); });
 #pragma unroll 1
   for (int turn = 0; turn < 4; turn++) {
@@ -263,14 +267,18 @@ DEVICE void run_tile(const Arguments &g) {
     }
     if (turn == 0 || turn == 2 || !together) __syncthreads();
     const int place = together ? k.index * g.tile_height * g.tile_width * row_size : 0;
-    if (turn == 0) walk<SUMS, true>(g, b, k, b.projection + place); else walk<SUMS, false>(g, b, k, b.projection + place);
+    if (turn == 0) {
+      walk<SUMS, true>(g, b, k, b.projection + place);
+    } else {
+      walk<SUMS, false>(g, b, k, b.projection + place);
+    }
   }
 }
 
 KERNEL __launch_bounds__(512, blocks) ss2d_totals(Arguments g) { run_tile<false>(g); }
 
 // A block is one state of a direction and task; its warps share the segments.
-KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
+KERNEL __launch_bounds__(1024) ss2d_carries(Arguments g) {
   real *const pieces = shared_memory();  // [warps][2][32]
   const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
   const int columns = (g.channels + lanes - 1) / lanes, n = (int)(blockIdx.x % STATE);
@@ -282,7 +290,7 @@ KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
   const long long begin = min(warp * each, count), end = min(begin + each, count);
   const auto total = [&](long long i) { return totals + (k.reverse ? count - 1 - i : i) * (1 + STATE) * lanes; };
   real sum = 0, state = 0;
-#pragma unroll 4
+#pragma unroll 8
   for (long long i = begin; i < end; i++) {
     const real steps = total(i)[0];
     state = power(a * steps) * state + total(i)[(1 + n) * lanes];
@@ -295,7 +303,7 @@ KERNEL __launch_bounds__(512) ss2d_carries(Arguments g) {
   for (int i = 0; i < warp; i++) {
     state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
   }
-#pragma unroll 4
+#pragma unroll 8
   for (long long i = begin; i < end; i++) {
     real &own = total(i)[(1 + n) * lanes];
     const real left = own;
