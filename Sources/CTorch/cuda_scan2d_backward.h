@@ -24,27 +24,41 @@ inline int64_t backward_bytes(int side, int together, int64_t rank, int64_t stat
   return (together * (pixels * row + 32 * weight) + side * exchange + parameters + 3 * pixels * 33) * real_bytes;
 }
 
-// A side of 0 is chosen: at most 8, with the least of the last tiles outside the map.
+// A side of 0 is chosen: with the least of the last tiles outside the map.
 inline BackwardPlan backward_plan(
     int64_t batch, int64_t channels, int64_t height, int64_t width, int64_t rank, int64_t state, int real_bytes,
     int64_t most_bytes, int multiprocessors, int side = 0) {
   BackwardPlan p;
   const auto tiles = [&](int64_t s) { return ((height + s - 1) / s) * ((width + s - 1) / s); };
-  // Three blocks shall share a multiprocessor, unless one direction alone takes more.
+  // Blocks of a multiprocessor; 24 warps leave each thread the 80 registers that float32 needs.
+  const auto blocks = [&](int s, int64_t bytes) {
+    const int64_t fitting = std::min<int64_t>(most_bytes / (bytes + 1024), 24 / s);
+    return int(std::clamp<int64_t>(fitting, 1, real_bytes == 4 ? 3 : 1));
+  };
   const auto fit = [&](int s) {
-    p.side = s;
-    p.together = backward_bytes(s, 4, rank, state, real_bytes) <= most_bytes / 3 - 1024 ? 4 : 1;
-    p.bytes = backward_bytes(s, p.together, rank, state, real_bytes);
+    p.side = s, p.together = 1;
+    p.bytes = backward_bytes(s, 1, rank, state, real_bytes);
+    p.blocks = blocks(s, p.bytes);
+    const int64_t with_all = backward_bytes(s, 4, rank, state, real_bytes);
+    if (with_all <= most_bytes && blocks(s, with_all) == p.blocks) p.together = 4, p.bytes = with_all;
     return p.bytes <= most_bytes;
   };
-  int best = side > 0 ? side : int(std::min<int64_t>(std::max(height, width), 8));
-  for (int s = 7; side == 0 && best > 6 && s >= 6; s--) {
-    if (tiles(s) * s * s < tiles(best) * best * best) best = s;
+  const auto choose = [&](int most) {
+    int best = int(std::min<int64_t>(std::max(height, width), most));
+    for (int s = most - 1; s < best && s >= most * 3 / 4; s--) {
+      if (tiles(s) * s * s < tiles(best) * best * best) best = s;
+    }
+    return best;
+  };
+  // Large tiles have few segments, whose states weigh more the more there are; of small ones, several share a
+  // multiprocessor.
+  if (side > 0) {
+    fit(side);
+  } else if (state <= 2 || !fit(choose(16))) {
+    int most = choose(8);
+    while (!fit(most) && most > 1) most = (most + 1) / 2;
   }
-  while (!fit(best) && best > 1 && side == 0) best = (best + 1) / 2;
   p.down = int((height + p.side - 1) / p.side), p.across = int((width + p.side - 1) / p.side);
-  p.blocks = real_bytes == 4 ? int(std::clamp<int64_t>(most_bytes / (p.bytes + 1024), 1, 3)) : 1;
-
   // A warp of the second kernel takes at least a batch of segments.
   p.carry_warps = int(std::clamp<int64_t>((std::max(height * p.across, width * p.down) + 7) / 8, 1, 16));
   p.columns = (channels + 31) / 32;
@@ -58,15 +72,15 @@ inline BackwardPlan backward_plan(
   p.launches = (batch + p.images - 1) / p.images;
   // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the
   // most.
-  const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8, blocks = most(p.launches * p.parameters_size);
+  const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8, most_sums = most(p.launches * p.parameters_size);
   // As many parts as the limit allows, none much larger than another.
   const auto divide = [&](int64_t count, int64_t had, int64_t limit) {
     const int64_t parts = std::clamp<int64_t>((wanted + had - 1) / had, 1, std::clamp<int64_t>(limit, 1, count));
     const int64_t each = (count + parts - 1) / parts;
     return int((count + each - 1) / each);
   };
-  p.parts = divide(p.images, 1, blocks);
-  p.groups = divide(tiles(p.side), p.parts, blocks / p.parts);
+  p.parts = divide(p.images, 1, most_sums);
+  p.groups = divide(tiles(p.side), p.parts, most_sums / p.parts);
   p.splits = divide(p.columns, int64_t(p.parts) * p.groups, most(p.images * p.rows_size));
   return p;
 }
