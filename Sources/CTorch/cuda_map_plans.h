@@ -37,9 +37,14 @@ struct DepthwiseWeightParameters {
   int32_t height, width, rows, columns, channels, tiles, padding, down, across, strip_rows;
 };
 
-// Pairs of channels, but for doubles, of which a thread's registers hold no more.
-inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
-  return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
+// What a thread's registers hold: pairs of channels, four of half types for small windows, one of doubles.
+inline int32_t depthwise_vector(int64_t window, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return vector_of(channels, element_bytes, addresses, window <= 3 || element_bytes > 2 ? 8 : 4);
+}
+
+// A thread of the weight's gradient has the sums of all taps.
+inline int32_t weight_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return vector_of(channels, element_bytes, addresses, element_bytes > 2 ? 8 : 4);
 }
 
 // Of the kernels for any stride, whose threads have few sums: `spreads` for depthwise_spread.
@@ -57,12 +62,8 @@ inline int32_t threads_across(int64_t groups) {
   return best;
 }
 
-// The columns of a thread at stride 1: as many as registers hold, and rather those that divide the map.
-inline int32_t depthwise_columns(int64_t window, int64_t columns) {
-  if (window > 7) return 2;
-  if (window > 3) return 4;
-  return columns % 7 == 0 || columns > 28 ? 7 : 4;
-}
+// The columns of a thread at stride 1.
+inline int32_t depthwise_columns(int64_t window) { return window > 7 ? 2 : 4; }
 
 // Strips of the map until there are threads enough to fill the GPU; short ones read many rows twice.
 template <class Parameters>
@@ -94,7 +95,7 @@ inline Plan plan_strips(
     DepthwiseParameters &p, int64_t batch, int64_t window, int32_t vector, int32_t columns, int64_t real_bytes,
     int64_t multiprocessors) {
   Plan plan = lay_channels(p, vector, 128);
-  lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 1024);
+  lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 768);
   plan.blocks = shares(p.strips, plan.deep) * p.tiles;
   plan.shared_bytes = staged_bytes(plan, window, vector, real_bytes);
   return plan;
@@ -156,12 +157,12 @@ inline Plan plan_weight(
     int64_t real_bytes, int64_t multiprocessors) {
   Plan plan = lay_channels(p, vector, 128);
   if (columns > 0) {
-    lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 512);
+    lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 1024);
   } else {
     p.strips = batch * p.rows * p.columns;
     plan.groups = shares(window, window_rows);
   }
-  const int64_t sharing = std::min(shares(p.strips, plan.deep), shares(multiprocessors * 8, p.tiles));
+  const int64_t sharing = std::min(shares(p.strips, plan.deep), shares(multiprocessors * 12, p.tiles));
   plan.blocks = std::max<int64_t>(1, sharing) * p.tiles;
   plan.shared_bytes = plan.across * plan.deep * vector * window * real_bytes;
   return plan;

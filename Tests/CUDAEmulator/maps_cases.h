@@ -5,13 +5,6 @@
 #define ELEMENT 0
 #define VECTOR 2
 #define WINDOW 3
-#define COLUMNS 7
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 0
-#define VECTOR 2
-#define WINDOW 3
 #define COLUMNS 4
 #include "maps_case.h"
 
@@ -54,14 +47,6 @@
 #define COLUMNS 4
 #define ACTIVATION 2
 #define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#define ACTIVATION 2
 #include "maps_case.h"
 
 #define PROGRAM 0
@@ -268,33 +253,10 @@
 #include "maps_case.h"
 
 #define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#define ACTIVATION 2
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#include "maps_case.h"
-
-#define PROGRAM 0
 #define ELEMENT 1
 #define VECTOR 2
 #define WINDOW 3
 #define COLUMNS 4
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 0
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
 #include "maps_case.h"
 
 #define PROGRAM 1
@@ -316,13 +278,6 @@
 #define VECTOR 2
 #define WINDOW 3
 #define COLUMNS 4
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
 #include "maps_case.h"
 
 #define PROGRAM 1
@@ -511,17 +466,20 @@
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
+#define ADDS_INPUT 1
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
+#define ADDS_INPUT 1
 #define ACTIVATION 2
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
+#define ADDS_INPUT 1
 #define ACTIVATION 2
 #define GRADIENT 1
 #include "maps_case.h"
@@ -547,17 +505,20 @@
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
+#define ADDS_INPUT 1
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
+#define ADDS_INPUT 1
 #define ACTIVATION 3
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
+#define ADDS_INPUT 1
 #define ACTIVATION 3
 #define GRADIENT 1
 #include "maps_case.h"
@@ -639,4 +600,28 @@
 #define ELEMENT 1
 #define VECTOR 1
 #define WINDOW 9
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
 #include "maps_case.h"
