@@ -101,9 +101,12 @@ inline Plan plan_strips(
   return plan;
 }
 
-// depthwise_tiles and depthwise_weight_tiles take half types at stride 1.
+// depthwise_tiles and depthwise_weight_tiles take half types at stride 1, for windows that cost more by ordinary products.
 inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
-  return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+  return element_bytes == 2 && stride == 1 && window > 5 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+}
+inline bool has_weight_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 2 && stride == 1 && window > 3 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
 }
 
 // Strips whose rows are a multiple of 8 and that leave few of the `workers` idle at the end; a strip costs `overhead` rows.
@@ -168,7 +171,7 @@ inline Plan plan_weight(
   return plan;
 }
 
-// depthwise_weight_tiles takes half types at stride 1 where the result is no larger than x.
+// depthwise_weight_tiles wants a result no larger than x.
 struct WeightTiles {
   int32_t tiles = 1, groups = 1, parts = 1, split = 1;  // TILES, GROUPS, PARTS, SPLIT
 };
@@ -176,11 +179,9 @@ struct WeightTiles {
 inline WeightTiles weight_tiles_of(int64_t window, int64_t columns, int64_t channels) {
   const int64_t all = shares(columns, 8);
   WeightTiles t;
-  t.tiles = int32_t(shares(all, shares(all, 8)));
-  t.parts = window <= 3 ? 1 : window <= 7 ? 2 : 3;
-  t.split = t.tiles > 1 ? 2 : 1;
-  t.groups = std::max(1, 8 / (t.parts * t.split));
-  if (t.parts == 3) t.groups = t.split == 1 ? 2 : 1;
+  t.tiles = int32_t(shares(all, shares(all, 7)));
+  t.parts = window <= 7 ? 2 : 3;
+  t.groups = window <= 7 ? 4 : 2;
   while (t.groups > channels / 8) t.groups /= 2;
   return t;
 }
@@ -190,7 +191,7 @@ inline Plan plan_weight_tiles(
   const int64_t across = 8 * t.tiles, warps = t.groups * t.parts * t.split;
   p.tiles = int32_t(shares(p.channels / 8, t.groups));
   p.across = int32_t(shares(p.columns, across));
-  const int64_t workers = std::max<int64_t>(1, shares(8, warps) * multiprocessors / p.tiles);
+  const int64_t workers = std::max<int64_t>(1, multiprocessors / p.tiles);
   lay_tall_strips(p, batch, p.height, workers, 16);
   Plan plan;
   plan.blocks = std::min(p.strips, workers) * p.tiles;

@@ -79,7 +79,7 @@ struct Convolution {
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const int64_t multiprocessors = facts(x).multiprocessors;
     const bool strips = stride == 1 && window <= 7;
-    const bool tiled = has_tiles(window, stride, channels, x.element_size(), addresses(x, dz)) && rows <= x.size(2) &&
+    const bool tiled = has_weight_tiles(window, stride, channels, x.element_size(), addresses(x, dz)) && rows <= x.size(2) &&
                        columns <= x.size(3);
     const int32_t vector = tiled ? 1 : weight_vector(channels, x.element_size(), addresses(x, dz));
     const int32_t across = depthwise_columns(window), held = weight_rows(window);

@@ -213,7 +213,7 @@ struct Convolution {
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const int64_t count = channels * (kernel * kernel + 1);
     const bool strips = stride == 1 && kernel <= 7;
-    const bool tiled = has_tiles(kernel, stride, channels, bytes_of[element], 0) && rows <= height && columns <= width;
+    const bool tiled = has_weight_tiles(kernel, stride, channels, bytes_of[element], 0) && rows <= height && columns <= width;
     const WeightTiles t = weight_tiles_of(kernel, columns, channels);
     const int32_t vector = tiled ? 1 : weight_vector(channels, bytes_of[element], 0);
     const int32_t across = !strips || tiled ? 0 : depthwise_columns(kernel);

@@ -465,45 +465,6 @@
 
 #define PROGRAM 4
 #define ELEMENT 2
-#define WINDOW 3
-#define ADDS_INPUT 1
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
-#define WINDOW 3
-#define ADDS_INPUT 1
-#define ACTIVATION 2
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
-#define WINDOW 3
-#define ADDS_INPUT 1
-#define ACTIVATION 2
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#define ACTIVATION 4
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#define ACTIVATION 4
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
 #define WINDOW 7
 #define ADDS_INPUT 1
 #include "maps_case.h"
@@ -528,26 +489,54 @@
 #define WINDOW 9
 #include "maps_case.h"
 
-#define PROGRAM 4
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 5
+#include "maps_case.h"
+
+#define PROGRAM 1
 #define ELEMENT 2
-#define WINDOW 2
+#define VECTOR 1
+#define WINDOW 7
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 9
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
 #include "maps_case.h"
 
 #define PROGRAM 5
-#define ELEMENT 2
-#define WINDOW 3
+#define ELEMENT 1
+#define WINDOW 5
 #define TILES 2
-#define GROUPS 2
-#define PARTS 1
-#define SPLIT 2
-#include "maps_case.h"
-
-#define PROGRAM 5
-#define ELEMENT 2
-#define WINDOW 3
-#define TILES 1
-#define GROUPS 2
-#define PARTS 1
+#define GROUPS 4
+#define PARTS 2
 #define SPLIT 1
 #include "maps_case.h"
 
@@ -555,9 +544,9 @@
 #define ELEMENT 1
 #define WINDOW 5
 #define TILES 3
-#define GROUPS 2
+#define GROUPS 4
 #define PARTS 2
-#define SPLIT 2
+#define SPLIT 1
 #include "maps_case.h"
 
 #define PROGRAM 5
@@ -566,7 +555,7 @@
 #define TILES 2
 #define GROUPS 1
 #define PARTS 2
-#define SPLIT 2
+#define SPLIT 1
 #include "maps_case.h"
 
 #define PROGRAM 5
@@ -575,53 +564,5 @@
 #define TILES 3
 #define GROUPS 1
 #define PARTS 3
-#define SPLIT 2
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 1
-#define WINDOW 3
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 1
-#define VECTOR 1
-#define WINDOW 5
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 1
-#define WINDOW 7
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 1
-#define VECTOR 1
-#define WINDOW 9
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 4
-#define WINDOW 3
-#define COLUMNS 4
-#define ACTIVATION 2
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 4
-#define WINDOW 3
-#define COLUMNS 4
-#define ACTIVATION 2
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 4
-#define WINDOW 3
-#define COLUMNS 4
+#define SPLIT 1
 #include "maps_case.h"
