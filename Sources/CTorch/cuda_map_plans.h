@@ -37,9 +37,14 @@ struct DepthwiseWeightParameters {
   int32_t height, width, rows, columns, channels, tiles, padding, down, across, strip_rows;
 };
 
-// Pairs of channels, but for doubles, of which a thread's registers hold no more.
-inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
-  return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
+// What a thread's registers hold: pairs of channels, four of half types for small windows, one of doubles.
+inline int32_t depthwise_vector(int64_t window, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return vector_of(channels, element_bytes, addresses, window <= 3 || element_bytes > 2 ? 8 : 4);
+}
+
+// A thread of the weight's gradient has the sums of all taps.
+inline int32_t weight_vector(int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return vector_of(channels, element_bytes, addresses, element_bytes > 2 ? 8 : 4);
 }
 
 // Of the kernels for any stride, whose threads have few sums: `spreads` for depthwise_spread.
@@ -57,12 +62,8 @@ inline int32_t threads_across(int64_t groups) {
   return best;
 }
 
-// The columns of a thread at stride 1: as many as registers hold, and rather those that divide the map.
-inline int32_t depthwise_columns(int64_t window, int64_t columns) {
-  if (window > 7) return 2;
-  if (window > 3) return 4;
-  return columns % 7 == 0 || columns > 28 ? 7 : 4;
-}
+// The columns of a thread at stride 1.
+inline int32_t depthwise_columns(int64_t window) { return window > 7 ? 2 : 4; }
 
 // Strips of the map until there are threads enough to fill the GPU; short ones read many rows twice.
 template <class Parameters>
@@ -94,15 +95,18 @@ inline Plan plan_strips(
     DepthwiseParameters &p, int64_t batch, int64_t window, int32_t vector, int32_t columns, int64_t real_bytes,
     int64_t multiprocessors) {
   Plan plan = lay_channels(p, vector, 128);
-  lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 1024);
+  lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 768);
   plan.blocks = shares(p.strips, plan.deep) * p.tiles;
   plan.shared_bytes = staged_bytes(plan, window, vector, real_bytes);
   return plan;
 }
 
-// depthwise_tiles and depthwise_weight_tiles take half types at stride 1.
+// depthwise_tiles and depthwise_weight_tiles take half types at stride 1, for windows that cost more by ordinary products.
 inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
-  return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+  return element_bytes == 2 && stride == 1 && window > 5 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
+}
+inline bool has_weight_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
+  return element_bytes == 2 && stride == 1 && window > 3 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
 }
 
 // Strips whose rows are a multiple of 8 and that leave few of the `workers` idle at the end; a strip costs `overhead` rows.
@@ -156,18 +160,18 @@ inline Plan plan_weight(
     int64_t real_bytes, int64_t multiprocessors) {
   Plan plan = lay_channels(p, vector, 128);
   if (columns > 0) {
-    lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 512);
+    lay_strips(p, batch, columns, p.channels / vector, multiprocessors * 1024);
   } else {
     p.strips = batch * p.rows * p.columns;
     plan.groups = shares(window, window_rows);
   }
-  const int64_t sharing = std::min(shares(p.strips, plan.deep), shares(multiprocessors * 8, p.tiles));
+  const int64_t sharing = std::min(shares(p.strips, plan.deep), shares(multiprocessors * 12, p.tiles));
   plan.blocks = std::max<int64_t>(1, sharing) * p.tiles;
   plan.shared_bytes = plan.across * plan.deep * vector * window * real_bytes;
   return plan;
 }
 
-// depthwise_weight_tiles takes half types at stride 1 where the result is no larger than x.
+// depthwise_weight_tiles wants a result no larger than x.
 struct WeightTiles {
   int32_t tiles = 1, groups = 1, parts = 1, split = 1;  // TILES, GROUPS, PARTS, SPLIT
 };
@@ -175,11 +179,9 @@ struct WeightTiles {
 inline WeightTiles weight_tiles_of(int64_t window, int64_t columns, int64_t channels) {
   const int64_t all = shares(columns, 8);
   WeightTiles t;
-  t.tiles = int32_t(shares(all, shares(all, 8)));
-  t.parts = window <= 3 ? 1 : window <= 7 ? 2 : 3;
-  t.split = t.tiles > 1 ? 2 : 1;
-  t.groups = std::max(1, 8 / (t.parts * t.split));
-  if (t.parts == 3) t.groups = t.split == 1 ? 2 : 1;
+  t.tiles = int32_t(shares(all, shares(all, 7)));
+  t.parts = window <= 7 ? 2 : 3;
+  t.groups = window <= 7 ? 4 : 2;
   while (t.groups > channels / 8) t.groups /= 2;
   return t;
 }
@@ -189,7 +191,7 @@ inline Plan plan_weight_tiles(
   const int64_t across = 8 * t.tiles, warps = t.groups * t.parts * t.split;
   p.tiles = int32_t(shares(p.channels / 8, t.groups));
   p.across = int32_t(shares(p.columns, across));
-  const int64_t workers = std::max<int64_t>(1, shares(8, warps) * multiprocessors / p.tiles);
+  const int64_t workers = std::max<int64_t>(1, multiprocessors / p.tiles);
   lay_tall_strips(p, batch, p.height, workers, 16);
   Plan plan;
   plan.blocks = std::min(p.strips, workers) * p.tiles;

@@ -55,12 +55,13 @@ struct Convolution {
     macros.set("ACTIVATION", follows).set("GRADIENT", dy.defined());
     if (has_tiles(window, stride, x.size(1), x.element_size(), addresses(from, to, dy))) {
       const Plan plan = plan_tiles(p, x.size(0), window, dy.defined(), multiprocessors);
+      macros.set("ADDS_INPUT", adds_input);
       launch(x, kernel(x, "depthwise_tiles", "depthwise_tiles", macros, plan.shared_bytes), plan, p);
       return;
     }
-    const int32_t vector = dense ? depthwise_vector(x.size(1), x.element_size(), addresses(from, to, dy))
+    const int32_t vector = dense ? depthwise_vector(window, x.size(1), x.element_size(), addresses(from, to, dy))
                                  : strided_vector(x.size(1), x.element_size(), addresses(from, to, dy), spreads);
-    const int32_t across = dense ? depthwise_columns(window, p.columns) : 0;
+    const int32_t across = dense ? depthwise_columns(window) : 0;
     const Plan plan = dense ? plan_strips(p, x.size(0), window, vector, across, real_bytes(x), multiprocessors)
                             : plan_pixels(p, x.size(0), window, vector, real_bytes(x), multiprocessors);
     const char *entry = dense ? "depthwise_strips" : spreads ? "depthwise_spread" : "depthwise_pixels";
@@ -78,10 +79,10 @@ struct Convolution {
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const int64_t multiprocessors = facts(x).multiprocessors;
     const bool strips = stride == 1 && window <= 7;
-    const bool tiled = has_tiles(window, stride, channels, x.element_size(), addresses(x, dz)) && rows <= x.size(2) &&
+    const bool tiled = has_weight_tiles(window, stride, channels, x.element_size(), addresses(x, dz)) && rows <= x.size(2) &&
                        columns <= x.size(3);
-    const int32_t vector = tiled ? 1 : depthwise_vector(channels, x.element_size(), addresses(x, dz));
-    const int32_t across = depthwise_columns(window, columns), held = weight_rows(window);
+    const int32_t vector = tiled ? 1 : weight_vector(channels, x.element_size(), addresses(x, dz));
+    const int32_t across = depthwise_columns(window), held = weight_rows(window);
     const WeightTiles tiles = weight_tiles_of(window, columns, channels);
     const Plan plan = tiled ? plan_weight_tiles(p, x.size(0), tiles, multiprocessors)
                             : plan_weight(

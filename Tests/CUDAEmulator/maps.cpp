@@ -188,14 +188,14 @@ struct Convolution {
     p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
     p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     if (has_tiles(kernel, stride, channels, bytes_of[element], 0)) {
-      const Runner *found = find_case({4, element, 8, int(kernel), 0, 0, activation, dy ? 1 : 0, 0});
+      const Runner *found = find_case({4, element, 8, int(kernel), 0, adds_input, activation, dy ? 1 : 0, 0});
       if (!found) return false;
       launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, dy, multiprocessors), &p);
       return true;
     }
-    const int32_t vector = stride == 1 ? depthwise_vector(channels, bytes_of[element], 0)
+    const int32_t vector = stride == 1 ? depthwise_vector(kernel, channels, bytes_of[element], 0)
                                        : strided_vector(channels, bytes_of[element], 0, spreading);
-    const int32_t across = stride == 1 ? depthwise_columns(kernel, p.columns) : 0;
+    const int32_t across = stride == 1 ? depthwise_columns(kernel) : 0;
     const Plan plan = stride == 1 ? plan_strips(p, batch, kernel, vector, across, real_bytes, multiprocessors)
                                   : plan_pixels(p, batch, kernel, vector, real_bytes, multiprocessors);
     const Runner *found = find_case(
@@ -213,10 +213,10 @@ struct Convolution {
     p.channels = int32_t(channels), p.padding = int32_t(padding);
     const int64_t count = channels * (kernel * kernel + 1);
     const bool strips = stride == 1 && kernel <= 7;
-    const bool tiled = has_tiles(kernel, stride, channels, bytes_of[element], 0) && rows <= height && columns <= width;
+    const bool tiled = has_weight_tiles(kernel, stride, channels, bytes_of[element], 0) && rows <= height && columns <= width;
     const WeightTiles t = weight_tiles_of(kernel, columns, channels);
-    const int32_t vector = tiled ? 1 : depthwise_vector(channels, bytes_of[element], 0);
-    const int32_t across = !strips || tiled ? 0 : depthwise_columns(kernel, columns);
+    const int32_t vector = tiled ? 1 : weight_vector(channels, bytes_of[element], 0);
+    const int32_t across = !strips || tiled ? 0 : depthwise_columns(kernel);
     const Plan plan = tiled ? plan_weight_tiles(p, batch, t, multiprocessors)
                             : plan_weight(
                                   p, batch, kernel, vector, across, weight_rows(kernel), bytes_of[real], multiprocessors);

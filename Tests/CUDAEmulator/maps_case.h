@@ -9,6 +9,9 @@
 #ifndef GRADIENT
 #define GRADIENT 0
 #endif
+#ifndef ADDS_INPUT
+#define ADDS_INPUT 0
+#endif
 #ifndef OUTPUT
 #define OUTPUT 0
 #endif
@@ -16,7 +19,7 @@
 #define WINDOW 0
 #endif
 #if PROGRAM == 4
-#define CASE_STRIDE 0
+#define CASE_STRIDE ADDS_INPUT
 #define CASE_COLUMNS 0
 #define VECTOR 8
 #elif PROGRAM == 5
@@ -128,6 +131,7 @@ const bool listed = list_case(
 #undef ACTIVATION
 #undef GRADIENT
 #undef OUTPUT
+#undef ADDS_INPUT
 #undef CASE_STRIDE
 #undef CASE_COLUMNS
 #undef CASE_NAME

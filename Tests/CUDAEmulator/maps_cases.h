@@ -5,13 +5,6 @@
 #define ELEMENT 0
 #define VECTOR 2
 #define WINDOW 3
-#define COLUMNS 7
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 0
-#define VECTOR 2
-#define WINDOW 3
 #define COLUMNS 4
 #include "maps_case.h"
 
@@ -54,14 +47,6 @@
 #define COLUMNS 4
 #define ACTIVATION 2
 #define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#define ACTIVATION 2
 #include "maps_case.h"
 
 #define PROGRAM 0
@@ -268,33 +253,10 @@
 #include "maps_case.h"
 
 #define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#define ACTIVATION 2
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 0
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
-#include "maps_case.h"
-
-#define PROGRAM 0
 #define ELEMENT 1
 #define VECTOR 2
 #define WINDOW 3
 #define COLUMNS 4
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 0
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
 #include "maps_case.h"
 
 #define PROGRAM 1
@@ -316,13 +278,6 @@
 #define VECTOR 2
 #define WINDOW 3
 #define COLUMNS 4
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 2
-#define WINDOW 3
-#define COLUMNS 7
 #include "maps_case.h"
 
 #define PROGRAM 1
@@ -510,54 +465,21 @@
 
 #define PROGRAM 4
 #define ELEMENT 2
-#define WINDOW 3
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
-#define WINDOW 3
-#define ACTIVATION 2
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
-#define WINDOW 3
-#define ACTIVATION 2
-#define GRADIENT 1
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#define ACTIVATION 4
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 1
-#define WINDOW 5
-#define ACTIVATION 4
-#define GRADIENT 1
+#define WINDOW 7
+#define ADDS_INPUT 1
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
-#include "maps_case.h"
-
-#define PROGRAM 4
-#define ELEMENT 2
-#define WINDOW 7
+#define ADDS_INPUT 1
 #define ACTIVATION 3
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
+#define ADDS_INPUT 1
 #define ACTIVATION 3
 #define GRADIENT 1
 #include "maps_case.h"
@@ -567,26 +489,54 @@
 #define WINDOW 9
 #include "maps_case.h"
 
-#define PROGRAM 4
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 5
+#include "maps_case.h"
+
+#define PROGRAM 1
 #define ELEMENT 2
-#define WINDOW 2
+#define VECTOR 1
+#define WINDOW 7
+#include "maps_case.h"
+
+#define PROGRAM 1
+#define ELEMENT 1
+#define VECTOR 1
+#define WINDOW 9
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
+#define ACTIVATION 2
+#define GRADIENT 1
+#include "maps_case.h"
+
+#define PROGRAM 0
+#define ELEMENT 2
+#define VECTOR 4
+#define WINDOW 3
+#define COLUMNS 4
 #include "maps_case.h"
 
 #define PROGRAM 5
-#define ELEMENT 2
-#define WINDOW 3
+#define ELEMENT 1
+#define WINDOW 5
 #define TILES 2
-#define GROUPS 2
-#define PARTS 1
-#define SPLIT 2
-#include "maps_case.h"
-
-#define PROGRAM 5
-#define ELEMENT 2
-#define WINDOW 3
-#define TILES 1
-#define GROUPS 2
-#define PARTS 1
+#define GROUPS 4
+#define PARTS 2
 #define SPLIT 1
 #include "maps_case.h"
 
@@ -594,9 +544,9 @@
 #define ELEMENT 1
 #define WINDOW 5
 #define TILES 3
-#define GROUPS 2
+#define GROUPS 4
 #define PARTS 2
-#define SPLIT 2
+#define SPLIT 1
 #include "maps_case.h"
 
 #define PROGRAM 5
@@ -605,7 +555,7 @@
 #define TILES 2
 #define GROUPS 1
 #define PARTS 2
-#define SPLIT 2
+#define SPLIT 1
 #include "maps_case.h"
 
 #define PROGRAM 5
@@ -614,29 +564,5 @@
 #define TILES 3
 #define GROUPS 1
 #define PARTS 3
-#define SPLIT 2
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 1
-#define WINDOW 3
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 1
-#define VECTOR 1
-#define WINDOW 5
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 2
-#define VECTOR 1
-#define WINDOW 7
-#include "maps_case.h"
-
-#define PROGRAM 1
-#define ELEMENT 1
-#define VECTOR 1
-#define WINDOW 9
+#define SPLIT 1
 #include "maps_case.h"

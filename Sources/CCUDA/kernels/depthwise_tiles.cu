@@ -1,5 +1,6 @@
 // Depthwise convolutions at stride 1 by tensor cores: activation(conv(x) + bias) or dy activation'(conv(x) + bias), as
-// depthwise.cu. ELEMENT is half or bfloat16, and the weights are rounded to it.
+// depthwise.cu. ELEMENT is half or bfloat16, and the weights are rounded to it. With ADDS_INPUT x itself is added to the sum,
+// for a window of odd side in the middle of its padding.
 //
 // A row of the window is a band matrix: 16 neighbouring pixels of a row of x give WIDE = 17 - WINDOW pixels of a row of the
 // result. So a row of x, times the WINDOW band matrices, adds to WINDOW rows of the result; the matrices' other side is
@@ -31,7 +32,7 @@ struct Depthwise {
   int channels, tiles;             // tiles: blocks that share the channels
   int padding;
   int down, across, strip_rows;    // strips one below the other, blocks side by side, rows of a strip
-  int flipped, adds_input;
+  int flipped, adds_input;         // adds_input: see ADDS_INPUT
 };
 
 DEVICE real tap(const Depthwise &d, int channel, int ky, int kx) {
@@ -42,10 +43,10 @@ DEVICE real tap(const Depthwise &d, int channel, int ky, int kx) {
 
 // A strip as the threads that load and store its pixels see it.
 struct Strip {
-  const element *x;    // the pixel of this thread in the strip's first row under the window
-  long long y;         // and in its first row of the result
-  int first, last;     // the rows of x that are inside the map
-  int rows;            // of the result
+  const element *x;        // the pixel of this thread in the strip's first row under the window
+  long long y;             // and in its first row of the result
+  unsigned above, inside;  // rows under the window that are above the map, and then inside it
+  int rows;                // of the result
 };
 
 KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwise d) {
@@ -77,10 +78,12 @@ KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwi
     }
     bias[c] = d.bias && channel < d.channels ? d.bias[channel] : 0.f;
   }
-  // The band matrix of a single one above the pixel itself, for the input that is added.
-  const int along = d.padding - (q - g);
+#if ADDS_INPUT
+  // The band matrix of a single one above the pixel itself.
+  const int along = WINDOW / 2 - (q - g);
   const unsigned near_itself = pack(along == 0 ? 1.f : 0.f, along == 4 ? 1.f : 0.f);
   const unsigned far_itself = pack(along == 8 ? 1.f : 0.f, along == 12 ? 1.f : 0.f);
+#endif
   __syncthreads();
 
   // A thread loads and stores 8 channels of one column of two strips.
@@ -95,8 +98,9 @@ KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwi
     const int row = (int)(strip % d.down) * d.strip_rows;
     own[i].rows = strip >= d.strips ? 0 : d.rows - row < d.strip_rows ? d.rows - row : d.strip_rows;
     const int above = row - d.padding, rest = d.height - above, needed = own[i].rows + WINDOW - 1;
-    own[i].first = above < 0 ? -above : 0;
-    own[i].last = !loads || own[i].rows == 0 ? 0 : rest < needed ? rest : needed;
+    const int last = rest < needed ? rest : needed;
+    own[i].above = above < 0 ? -above : 0;
+    own[i].inside = !loads || own[i].rows == 0 || last < (int)own[i].above ? 0 : last - own[i].above;
     own[i].x = d.x + ((image * d.height + above) * d.width + at) * d.channels + first + own_group * 8;
     own[i].y = ((image * d.rows + row) * d.columns + column + own_column) * d.channels + first + own_group * 8;
     if (!stores) own[i].rows = 0;
@@ -111,8 +115,8 @@ KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwi
 #pragma unroll
       for (int i = 0; i < 2; i++) {
         copy_async_16(
-            lines + slot * LINE + own_line + 4 * i * PITCH, own[i].x + row * x_step,
-            row >= own[i].first && row < own[i].last);
+            lines + slot * LINE + own_line + 4 * i * PITCH, own[i].x + r * x_step,
+            (unsigned)row - own[i].above < own[i].inside);
 #if GRADIENT
         const int result = row - (WINDOW - 1);
         if (result >= 0 && result < own[i].rows) {
@@ -122,6 +126,8 @@ KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwi
 #endif
       }
     }
+    own[0].x += 2 * x_step;
+    own[1].x += 2 * x_step;
     copy_async_commit();
   };
 
@@ -152,9 +158,9 @@ KERNEL __launch_bounds__(256, WINDOW <= 3 ? 2 : 1) depthwise_tiles(const Depthwi
           float(&to)[4] = j == 0 ? complete[c] : sums[j > 0 ? j - 1 : 0][c];
           const float(&from)[4] = j == WINDOW - 1 ? nothing : sums[j < HELD ? j : 0][c];
           multiply_16x8x16(to, from, near_band[ky][c], 0u, far_band[ky][c], near_band[ky][c], near, far);
-          if (d.adds_input && ky == d.padding) {
-            multiply_16x8x16(to, near_itself, 0u, far_itself, near_itself, near, far);
-          }
+#if ADDS_INPUT
+          if (ky == WINDOW / 2) multiply_16x8x16(to, near_itself, 0u, far_itself, near_itself, near, far);
+#endif
         }
       }
       if (2 * stage + r < WINDOW - 1) continue;

@@ -92,23 +92,25 @@ KERNEL __launch_bounds__(WARPS * 32) depthwise_weight_tiles(const DepthwiseWeigh
       for (int tile = split; tile < TILES; tile += SPLIT) {
         const uint4 *line = lines + (group * X_RING + step % 2 * 8 + q) * X_PITCH + tile * 8 + g;
         const uint4 near = line[0], near_below = line[4 * X_PITCH], far = line[8], far_below = line[4 * X_PITCH + 8];
+        const uint4 *meeting = upstream + group * DZ_RING * DZ_PITCH + tile * 8 + g;
         unsigned left[8], right[8];
 #pragma unroll
         for (int c = 0; c < 8; c++) left[c] = beside(near, near_below, c), right[c] = beside(far, far_below, c);
 #pragma unroll
         for (int k = 0; k < KEYS; k++) {
-          if (key + k >= WINDOW) continue;
-          const int at = 8 * step + q + WINDOW - 1 - (key + k);
-          const uint4 *meeting = upstream + group * DZ_RING * DZ_PITCH + tile * 8 + g;
+          // What a part has beyond the window is not read in the end.
+          const int at = 8 * step + q + DZ_RING + WINDOW - 1 - (key + k);
+          const uint4 dz0 = meeting[at % DZ_RING * DZ_PITCH], dz4 = meeting[(at + 4) % DZ_RING * DZ_PITCH];
+#pragma unroll
+          for (int c = 0; c < 8; c++) multiply_16x8x8(sums[k][c], left[c], right[c], beside(dz0, dz4, c));
+        }
+        if (key <= d.padding && d.padding < key + KEYS) {
+          const int at = 8 * step + q + WINDOW - 1 - d.padding;
           const uint4 dz0 = meeting[at % DZ_RING * DZ_PITCH], dz4 = meeting[(at + 4) % DZ_RING * DZ_PITCH];
 #pragma unroll
           for (int c = 0; c < 8; c++) {
-            const unsigned both = beside(dz0, dz4, c);
-            multiply_16x8x8(sums[k][c], left[c], right[c], both);
-            if (key + k == d.padding) {
-              const real_pair pair = unpack(both);
-              bias[c] += pair.x + pair.y;
-            }
+            const real_pair pair = unpack(beside(dz0, dz4, c));
+            bias[c] += pair.x + pair.y;
           }
         }
       }

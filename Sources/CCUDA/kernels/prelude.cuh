@@ -264,8 +264,13 @@ DEVICE void store(element *address, const real (&numbers)[COUNT]) {
 }
 
 // The lower, or upper, halves of two registers side by side.
+#if defined(__CUDACC_RTC__) || defined(__CUDACC__)
+DEVICE unsigned lower_halves(unsigned first, unsigned second) { return __byte_perm(first, second, 0x5410); }
+DEVICE unsigned upper_halves(unsigned first, unsigned second) { return __byte_perm(first, second, 0x7632); }
+#else
 DEVICE unsigned lower_halves(unsigned first, unsigned second) { return (first & 0xffffu) | second << 16; }
 DEVICE unsigned upper_halves(unsigned first, unsigned second) { return first >> 16 | (second & 0xffff0000u); }
+#endif
 
 // The sum of a column of `partial` [rows, count] by a block of 8 columns and 64 shares of the rows; threadIdx.y 0 has it.
 DEVICE real sum_column(double (&shared)[64][8], const real *partial, long long rows, long long count, long long column) {
