@@ -5,7 +5,9 @@
 #define STATE_COUNT (STATES * SLICES)
 
 // The positions of y that wait in shared memory to be written: fewer than a tile's, so that more warps fit.
+#ifndef WRITTEN
 #define WRITTEN (TILE < 16 ? TILE : 16)
+#endif
 
 // The tiles that are read, of which two take turns.
 struct __align__(16) Tiles {

@@ -11,6 +11,9 @@
 #define CHUNK 8
 #endif
 #define CHUNKS (TILE / CHUNK)
+#if TILE > 32 && !WHOLE
+#error "a lane of more than 32 positions is for whole tiles"
+#endif
 #define LOG2E 1.4426950408889634
 #define LN2 0.6931471805599453
 
@@ -125,7 +128,9 @@ DEVICE void load_chunk(const element *from, element (&to)[CHUNK]) {
   unsigned words[CHUNK / 2];
   words_of(*(const Words *)from, words);
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
+  for (int i = 0; i < CHUNK / 2; i++) {
+    to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
+  }
 }
 DEVICE void store_chunk(element *to, const element (&from)[CHUNK]) {
   unsigned words[CHUNK / 2];
@@ -290,9 +295,10 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 #define COEFFICIENT_TILE ((TILE * COEFFICIENT_PITCH + 3) / 4 * 4)
 // A lane's share of them.
 #define POSITIONS_A_STEP (32 / STATES)
-#define STATES_A_STEP (32 / TILE)
+#define STATES_A_STEP (TILE < 32 ? 32 / TILE : 1)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
-#define COEFFICIENTS (LARGER((TILE - 1) / POSITIONS_A_STEP, (STATES - 1) / STATES_A_STEP) + 1)
+#define COEFFICIENTS \
+  LARGER((TILE - 1) / POSITIONS_A_STEP + 1, TILE > 32 ? TILE / 32 * STATES : (STATES - 1) / STATES_A_STEP + 1)
 
 // Where a lane's coefficients lie: the faster of states and positions goes along the lanes.
 struct CoefficientWalk {
@@ -306,8 +312,14 @@ struct CoefficientWalk {
     n = along ? lane % STATES : lane / TILE;
   }
   DEVICE void advance() {
-    t += along ? POSITIONS_A_STEP : 0;
-    n += along ? 0 : STATES_A_STEP;
+    if (along) {
+      t += POSITIONS_A_STEP;
+    } else if (TILE <= 32) {
+      n += STATES_A_STEP;
+    } else {
+      t += 32;
+      if (t >= TILE) t -= TILE, n++;
+    }
   }
 };
 
@@ -315,12 +327,15 @@ DEVICE void fetch_coefficients(
     element (&v)[COEFFICIENTS], const Coefficients &rows, const element *from, int first, int rest) {
   CoefficientWalk walk(rows);
   const int step = walk.along ? POSITIONS_A_STEP * rows.position : STATES_A_STEP * rows.state;
-  from += (long long)(first + min(walk.t, rest - 1)) * rows.position + (long long)min(walk.n, STATES - 1) * rows.state;
+  from += (long long)first * rows.position;
+  const element *at = nullptr;
 #pragma unroll
   for (int i = 0; i < COEFFICIENTS; i++) {
-    v[i] = *from;
+    if (i == 0 || TILE > 32)
+      at = from + (long long)min(walk.t, rest - 1) * rows.position + (long long)min(walk.n, STATES - 1) * rows.state;
+    v[i] = *at;
     walk.advance();
-    from += walk.t < rest && walk.n < STATES ? step : 0;
+    at += walk.t < rest && walk.n < STATES ? step : 0;
   }
 }
 
