@@ -3,13 +3,11 @@
 // one group; tensors pass through shared memory in tiles [32 channels][TILE positions], in which a lane reads its row.
 //
 // Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, a multiple of 8; SOFTPLUS and
-// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; BUFFERS, 1 or 2;
-// WHOLE, 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
+// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; WHOLE,
+// 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
 #include "prelude.cuh"
 
-#ifndef CHUNK
 #define CHUNK 8
-#endif
 #define CHUNKS (TILE / CHUNK)
 #if TILE > 32 && !WHOLE
 #error "a lane of more than 32 positions is for whole tiles"
@@ -115,43 +113,30 @@ DEVICE void store_chunk(double *to, const double (&from)[CHUNK]) {
   for (int i = 0; i < CHUNK; i += 2) *(double2 *)(to + i) = make_double2(from[i], from[i + 1]);
 }
 #elif ELEMENT != 0
-#if CHUNK == 8
-typedef uint4 Words;
-DEVICE void words_of(Words v, unsigned (&words)[4]) { words[0] = v.x, words[1] = v.y, words[2] = v.z, words[3] = v.w; }
-DEVICE Words of_words(const unsigned (&words)[4]) { return make_uint4(words[0], words[1], words[2], words[3]); }
-#else
-typedef uint2 Words;
-DEVICE void words_of(Words v, unsigned (&words)[2]) { words[0] = v.x, words[1] = v.y; }
-DEVICE Words of_words(const unsigned (&words)[2]) { return make_uint2(words[0], words[1]); }
-#endif
 DEVICE void load_chunk(const element *from, element (&to)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-  words_of(*(const Words *)from, words);
+  const uint4 v = *(const uint4 *)from;
+  const unsigned words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) {
-    to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
-  }
+  for (int i = 0; i < 4; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
 }
 DEVICE void store_chunk(element *to, const element (&from)[CHUNK]) {
-  unsigned words[CHUNK / 2];
+  unsigned words[4];
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
-  *(Words *)to = of_words(words);
+  for (int i = 0; i < 4; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
+  *(uint4 *)to = make_uint4(words[0], words[1], words[2], words[3]);
 }
 DEVICE void load_chunk(const element *from, float (&to)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-  words_of(*(const Words *)from, words);
+  const uint4 v = *(const uint4 *)from;
+  const unsigned words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) {
+  for (int i = 0; i < 4; i++) {
     const float2 pair = unpack(words[i]);
     to[2 * i] = pair.x, to[2 * i + 1] = pair.y;
   }
 }
 DEVICE void store_chunk(element *to, const float (&from)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-#pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) words[i] = pack(from[2 * i], from[2 * i + 1]);
-  *(Words *)to = of_words(words);
+  *(uint4 *)to =
+      make_uint4(pack(from[0], from[1]), pack(from[2], from[3]), pack(from[4], from[5]), pack(from[6], from[7]));
 }
 #endif
 
