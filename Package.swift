@@ -77,14 +77,18 @@ let package = Package(
     .target(
       name: "CKernels", cxxSettings: unsafeCXX(native + ["-ffp-contract=fast"]),
       linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    // CUDA kernels as text, NVRTC and the driver, both found at run time; knows neither LibTorch nor Swift.
+    .target(
+      name: "CCUDA", exclude: ["kernels"], cxxSettings: unsafeCXX(native),
+      linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // The plain-C interface over LibTorch; the only files that include torch headers.
     .target(
-      name: "CTorch", dependencies: ["CKernels"] + (usesPkgConfig ? ["CLibTorch"] : []),
+      name: "CTorch", dependencies: ["CCUDA", "CKernels"] + (usesPkgConfig ? ["CLibTorch"] : []),
       cxxSettings: unsafeCXX(native + torchHeaders),
       linkerSettings: torchLibraries),
     // The checksum of zip archives; libpng needs zlib anyway.
     .systemLibrary(name: "CZlib"),
-    .target(name: "Torch", dependencies: ["CTorch", "CZlib", "Randomness"], swiftSettings: swift),
+    .target(name: "Torch", dependencies: ["CCUDA", "CTorch", "CZlib", "Randomness"], swiftSettings: swift),
     .target(name: "Layers", dependencies: ["Randomness", "Torch"], swiftSettings: swift),
     .target(name: "Scan", dependencies: ["Torch"], swiftSettings: swift),
     .target(name: "Backbones", dependencies: ["Layers", "Scan", "Torch"], swiftSettings: swift),
@@ -128,6 +132,19 @@ let package = Package(
       swiftSettings: swift),
 
     .target(name: "TestSupport", dependencies: ["Torch"], path: "Tests/TestSupport", swiftSettings: swift),
+    // The launchers of CUDA kernels once more, on the processor, for what they ask to be compiled.
+    .target(
+      name: "CUDALaunches", dependencies: ["CCUDA", "CKernels", "CTorch"], path: "Tests/CUDALaunches",
+      cxxSettings: unsafeCXX(native + torchHeaders)),
+    // The text of CUDA kernels as C++ for the processor, one block after the other.
+    .target(
+      name: "CUDAEmulator", dependencies: ["CKernels"], path: "Tests/CUDAEmulator",
+      exclude: ["selective_scan_case.inc", "selective_scan_states.inc", "selective_scan_types.inc"],
+      cxxSettings: [
+        .headerSearchPath("../../Sources/CCUDA/kernels"), .headerSearchPath("../../Sources/CTorch"),
+      ] + unsafeCXX(["-O0", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])),
+    .testTarget(name: "CUDAKernelTests", dependencies: ["CUDAEmulator"], swiftSettings: swift),
+    .testTarget(name: "CCUDATests", dependencies: ["CCUDA", "CUDALaunches"], swiftSettings: swift),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
     .testTarget(
       name: "TorchTests", dependencies: ["Randomness", "Torch", "TestSupport"],

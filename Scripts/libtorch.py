@@ -30,8 +30,8 @@ LINKS = SCRIPTS.parent / ".libtorch"
 WHEEL_PYTHON = "3.12"
 NO_PIP = 3
 
-# What the wheels of each variant take together with what is unpacked from them (1.3 and 3.7 GB stay).
-DISK_GIGABYTES = {"cpu": 2.5, "cuda": 7}
+# What the wheels of each variant take together with what is unpacked from them (1.4 and 3.7 GB stay).
+DISK_GIGABYTES = {"cpu": 2.8, "cuda": 7}
 
 # The wheels are built with the C++11 ABI of libstdc++, which shows in this symbol of c10.
 CXX11_ABI_SYMBOL = b"_ZN3c106detail14torchCheckFailEPKcS2_jRKNSt7__cxx1112basic_string"
@@ -99,6 +99,7 @@ class Engine:
         self.c10 = self.require(f"lib/libc10.{target.library_suffix}")
         self.version = self.check_version()
         self.has_cuda = False
+        self.has_compiler = bool(glob.glob(f"{glob.escape(str(self.folder.parent))}/nvidia/*/lib/libnvrtc.so*"))
         if target.is_linux:
             self.check_abi()
             self.check_loads()
@@ -153,7 +154,10 @@ class Engine:
         return sorted(set(missing) - DRIVER_LIBRARIES)
 
     def __str__(self):
-        return f"LibTorch {self.version} for {'CPU and CUDA' if self.has_cuda else 'CPU'} in {self.folder}"
+        use = "CPU and CUDA" if self.has_cuda else "CPU"
+        # The tests compile the CUDA kernels where they can, GPU or not.
+        compiler = ", without NVRTC" if self.target.is_linux and not self.has_compiler else ""
+        return f"LibTorch {self.version} for {use}{compiler} in {self.folder}"
 
 
 def package_version(folder):
@@ -209,12 +213,16 @@ def named_engine(target):
 
 
 def linked_engine(target, cuda):
-    """What an earlier run linked: kept while it is whole, so that a build does not change its engine by itself."""
+    """What an earlier run linked: kept while it is whole, so that a build does not change its engine by itself.
+
+    One of the cache that has no NVRTC is of an older list of wheels.
+    """
     if not (LINKS / "torch").is_dir():
         return None
     with contextlib.suppress(SetupError):
         engine = Engine(LINKS / "torch", target)
-        if engine.has_cuda or not cuda:
+        is_old = target.is_linux and not engine.has_compiler and user_cache() in engine.folder.parents
+        if (engine.has_cuda or not cuda) and not is_old:
             return engine
     return None
 
@@ -343,10 +351,12 @@ def failure(output):
 def unpack(wheels, folder):
     """Takes libraries, headers and licences out of the wheels, and removes each wheel once it is unpacked."""
     wanted = re.compile(r"torch/(include|lib)/|torch/version\.py$|nvidia/|[^/]+\.dist-info/(licenses/|LICENSE|License)")
+    # NVRTC comes twice; the other one is for systems with an older C library.
+    unwanted = re.compile(r"nvidia/.*/libnvrtc(-builtins)?\.alt\.so")
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.infolist():
-                if member.is_dir() or not wanted.match(member.filename):
+                if member.is_dir() or not wanted.match(member.filename) or unwanted.match(member.filename):
                     continue
                 path = Path(archive.extract(member, folder))
                 executable = (member.external_attr >> 16) & 0o111

@@ -34,18 +34,40 @@ public struct Benchmark {
   public func run(since start: ContinuousClock.Instant? = nil) throws -> BenchmarkResult {
     let start = start ?? clock.now
     if let threads = settings.threads { Engine.threadCount = threads }
+    if let index = settings.gpu {
+      if let problem = CUDA.problem { throw BenchmarkError("\(problem).") }
+      guard index < CUDA.deviceCount else { throw BenchmarkError("there is no GPU \(index).") }
+      CUDA.allowsTF32 = settings.tf32
+      // Shapes stay as they are, so that looking for the fastest algorithm pays.
+      CUDA.searchConvolutions(true)
+    }
     return try withScanKernel(kernel) { try withTorchErrors { measure(start) } }
   }
 
+  private var device: Device { settings.device }
+
   private func measure(_ start: ContinuousClock.Instant) -> BenchmarkResult {
     let begin = clock.now
-    let call = makeCall()
+    var call = makeCall()
+    device.synchronize()
     let built = clock.now
     call()
+    device.synchronize()
     let first = clock.now
     let warm = first + .seconds(settings.warmUp)
-    while clock.now < warm { call() }
-    let latencies = timed(call)
+    while clock.now < warm {
+      call()
+      device.synchronize()
+    }
+    device.resetPeakMemory()
+    if settings.usesGraph {
+      let graph = CUDAGraph(on: device, recording: call)
+      call = { graph.replay() }
+      call()
+      device.synchronize()
+    }
+    let times = timed(call)
+    let rate = settings.gpu == nil ? nil : windowRate(call, times.latencies)
     let memory = peakMemory()
     // Shapes alone, so that counting costs neither time nor memory.
     let shapes = architecture.makeModel(device: .meta)
@@ -53,29 +75,38 @@ public struct Benchmark {
       shapes.multiplyAdds(height: settings.height, width: settings.width).values.reduce(0, +)
     }
     return BenchmarkResult(
-      settings: settings, engine: EngineDescription(), parameters: shapes.store.parameterCount,
+      settings: settings, engine: EngineDescription(device: device), parameters: shapes.store.parameterCount,
       multiplyAdds: multiplyAdds, buildSeconds: [(built - begin) / .seconds(1)],
       firstCallSeconds: [(first - built) / .seconds(1)],
-      startUpSeconds: [(first - start) / .seconds(1)], peakMemoryBytes: memory, latencies: latencies)
+      startUpSeconds: [(first - start) / .seconds(1)], peakMemoryBytes: memory, latencies: times.latencies,
+      wallLatencies: times.wall, windowImagesPerSecond: rate.map { [$0] }, deviceMemory: device.memory,
+      clockMegahertz: settings.gpu.flatMap(GPUClock.megahertz).map { [$0] })
   }
 
   /// Builds the model, which the call alone keeps.
   private func makeCall() -> () -> Void {
     let model = architecture.makeModel(
-      seed: settings.seed, dtype: settings.dtype == .float64 ? .float64 : .float32)
+      seed: settings.seed, dtype: settings.dtype.parameterType, device: device)
     if settings.mode == .train { return trainingStep(model) }
-    return inference(settings.isPlain ? model.backbone : model.prepared().backbone)
+    let dtype = device.isCUDA ? settings.dtype.castType : nil
+    return inference(settings.isPlain ? model.backbone : model.prepared(dtype: dtype).backbone)
   }
 
-  private func timed(_ call: () -> Void) -> [Double] {
-    var latencies: [Double] = []
+  private func timed(_ call: () -> Void) -> (latencies: [Double], wall: [Double]?) {
+    var (latencies, wall): ([Double], [Double]) = ([], [])
     let begin = clock.now
-    while !isEnough(latencies.count, clock.now - begin) {
+    while !isEnough(wall.count, clock.now - begin) {
       let start = clock.now
-      call()
-      latencies.append((clock.now - start) / .seconds(1))
+      if device == .cpu {
+        call()
+      } else {
+        let before = DeviceMoment(on: device)
+        call()
+        latencies.append(DeviceMoment(on: device).seconds(since: before))
+      }
+      wall.append((clock.now - start) / .seconds(1))
     }
-    return latencies
+    return device == .cpu ? (wall, nil) : (latencies, wall)
   }
 
   private func isEnough(_ calls: Int, _ time: Duration) -> Bool {
@@ -83,16 +114,26 @@ public struct Benchmark {
     return calls >= 3 && time >= .seconds(settings.duration)
   }
 
+  /// Images per second of as many calls as fill the time, none of which waits for another.
+  private func windowRate(_ call: () -> Void, _ latencies: [Double]) -> Double {
+    let typical = max(1e-6, quantile(latencies.sorted(), 0.5))
+    let calls = settings.iterations ?? max(3, Int(min(1e6, settings.duration / typical)))
+    let start = clock.now
+    for _ in 0..<calls { call() }
+    device.synchronize()
+    return Double(calls * settings.batch) / ((clock.now - start) / .seconds(1))
+  }
+
   private var images: Tensor {
     let shape = [settings.batch, 3, settings.height, settings.width]
     return Tensor.normal(shape, generator: Generator(seed: settings.seed))
       .to(
-        dtype: settings.dtype == .float64 ? .float64 : .float32,
+        device: device, dtype: settings.dtype.parameterType,
         format: settings.layout == .channelsLast ? .channelsLast : nil)
   }
 
   private func cast<Result>(_ body: () -> Result) -> Result {
-    withAutocast(settings.dtype == .bfloat16 ? .bfloat16 : nil, on: .cpu, body)
+    withAutocast(settings.dtype.castType, on: device, body)
   }
 
   private func inference(_ backbone: any Backbone) -> () -> Void {
@@ -102,18 +143,28 @@ public struct Benchmark {
 
   private func trainingStep(_ model: Model) -> () -> Void {
     let images = images
-    let labels = Tensor((0..<settings.batch).map { Int64($0 % 1000) })
-    let optimizer = AdamW([ParameterGroup(model.store.parameters, weightDecay: 0.05)])
+    let labels = Tensor((0..<settings.batch).map { Int64($0 % 1000) }).to(device: device)
+    let parameters = model.store.parameters
+    let optimizer = AdamW([ParameterGroup(parameters, weightDecay: 0.05)])
     let mode = model.store.mode
     mode.isTraining = true
+    // What a loss in float16 is multiplied by at the start of training.
+    let scale = settings.dtype == .float16 ? 65_536.0 : nil
     return {
       mode.step += 1
       let logits = cast { model.backbone(images) }
-      let loss = logits.to(settings.dtype == .float64 ? .float64 : .float32).crossEntropy(labels)
+      let loss = logits.to(settings.dtype.parameterType).crossEntropy(labels)
       model.store.clearGradients()
-      loss.backward()
-      // A rate of 0 does all of a step's work and keeps the weights, so that every call computes the same.
-      optimizer.step(learningRate: 0)
+      guard let scale else {
+        loss.backward()
+        // A rate of 0 does all of a step's work and keeps the weights, so that every call computes the same.
+        optimizer.step(learningRate: 0)
+        return
+      }
+      (loss * scale).backward()
+      scaleGradients(of: parameters, by: 1 / scale)
+      let norm = clipGradients(of: parameters, toNorm: .infinity)
+      optimizer.step(learningRate: 0, unless: (!norm.isFinite()).to(.float32))
     }
   }
 }

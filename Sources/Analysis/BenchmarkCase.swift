@@ -1,4 +1,5 @@
 public import Backbones
+public import Torch
 
 /// One thing to measure: a model on random images of one size and batch.
 public struct BenchmarkCase: Codable, Hashable, Sendable {
@@ -16,8 +17,22 @@ public struct BenchmarkCase: Codable, Hashable, Sendable {
     case float32
     /// Matrix products and convolutions in the upper half of single precision, by automatic casts.
     case bfloat16
+    /// Matrix products and convolutions in IEEE half precision, by automatic casts.
+    case float16
     /// Double precision.
     case float64
+
+    /// The type of the parameters.
+    public var parameterType: DType { self == .float64 ? .float64 : .float32 }
+
+    /// The type of automatic casts; `nil` for none.
+    public var castType: DType? {
+      switch self {
+      case .float32, .float64: nil
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+    }
   }
 
   /// The order of a feature map's elements in memory.
@@ -42,6 +57,12 @@ public struct BenchmarkCase: Codable, Hashable, Sendable {
   public var dtype = Precision.float32
   /// The order of feature maps in memory.
   public var layout = Layout.contiguous
+  /// The index of the GPU; the CPU if absent.
+  public var gpu: Int?
+  /// Whether float32 products on a GPU round their operands to TF32.
+  public var tf32 = false
+  /// Whether calls on a GPU are replays of a recorded graph.
+  public var usesGraph = false
   /// Whether inference runs the model as it was trained, without folding and packing its weights.
   public var isPlain = false
   /// The scan kernel: `compiled` or `naive`.
@@ -62,8 +83,13 @@ public struct BenchmarkCase: Codable, Hashable, Sendable {
     (self.model, self.height, self.width, self.batch) = (model.rawValue, height, width, batch)
   }
 
-  /// What form of the model is measured: `training`, `plain` or `prepared`.
-  public var form: String { mode == .train ? "training" : isPlain ? "plain" : "prepared" }
+  /// Where operators run.
+  public var device: Device { gpu.map(Device.cuda) ?? .cpu }
+
+  /// What form of the model is measured: `training`, `plain` or `prepared`, and whether as a graph.
+  public var form: String {
+    (mode == .train ? "training" : isPlain ? "plain" : "prepared") + (usesGraph ? " graph" : "")
+  }
 
   /// One line: model, size, batch, form.
   public var title: String {

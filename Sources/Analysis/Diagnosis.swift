@@ -25,16 +25,17 @@ public struct Diagnosis: Sendable, Encodable {
   public init() {
     let engine = EngineDescription()
     func plain(_ name: String, _ value: String) -> Finding { Finding(name: name, value: value, problem: nil) }
-    findings = [
+    var findings = [
       Self.version(engine), Self.library(),
       plain("processor", engine.machine.processor),
       plain("CPU instruction set", engine.capability),
       plain("threads", "\(engine.threads) on \(engine.machine.cores) processors"),
       plain("memory", Quantity.bytes(engine.machine.memoryBytes)),
-      plain("device", engine.device),
-      Self.driver(),
-      Self.scan(engine), Self.map(engine), Self.images(),
+      Self.scan(.cpu, [.float32]), Self.map(.cpu, [.float32]),
     ]
+    findings += Self.gpus()
+    findings.append(Self.images())
+    self.findings = findings
   }
 
   private static func version(_ engine: EngineDescription) -> Finding {
@@ -54,58 +55,129 @@ public struct Diagnosis: Sendable, Encodable {
       problem: path.isEmpty ? "the system does not say where LibTorch was loaded from" : nil)
   }
 
-  private static func driver() -> Finding {
-    let hasDriver = FileManager.default.fileExists(atPath: "/proc/driver/nvidia/version")
-    return Finding(
-      name: "NVIDIA driver",
-      value: hasDriver
-        ? "present; this build has no CUDA kernels yet, so the GPU is not used" : "not present",
-      problem: nil)
+  /// The GPUs and what is needed to compute on them.
+  private static func gpus() -> [Finding] {
+    guard CUDA.hasDriver else {
+      return [Finding(name: "GPU", value: "none: there is no NVIDIA driver", problem: nil)]
+    }
+    if let problem = CUDA.problem {
+      let name = (try? GPU(0))?.name ?? "cannot be used"
+      return [Finding(name: "GPU", value: name, problem: problem)]
+    }
+    var findings = (0..<CUDA.deviceCount).map(gpu)
+    let compiler = CUDA.compilerVersion
+    findings.append(
+      Finding(name: "NVRTC", value: compiler ?? "not present", problem: CUDA.compilerProblem))
+    let folder = CUDA.kernelFolder
+    findings.append(
+      Finding(
+        name: "kernel folder", value: folder.path,
+        problem: folder.isWritable
+          ? nil
+          : "cannot be written, so that each process compiles anew: make it writable, or name another folder in "
+            + "GANGLION_KERNEL_CACHE"))
+    guard compiler != nil else { return findings }
+    for index in 0..<CUDA.deviceCount {
+      let types: [DType] = [.float32, .float16, .bfloat16]
+      findings += [scan(.cuda(index), types), map(.cuda(index), types)]
+    }
+    let counts = CUDA.kernelCounts
+    findings.append(
+      Finding(
+        name: "kernels", value: "\(counts.compiled) compiled now, \(counts.found) found in the folder",
+        problem: nil))
+    return findings
+  }
+
+  private static func gpu(_ index: Int) -> Finding {
+    let name = "GPU \(index)"
+    do {
+      let gpu = try GPU(index)
+      return Finding(
+        name: name,
+        value: "\(gpu.name), compute capability \(gpu.capability), \(Quantity.bytes(gpu.memoryBytes)), "
+          + "CUDA \(gpu.driver) driver", problem: nil)
+    } catch {
+      return Finding(name: name, value: "cannot be used", problem: "\(error)")
+    }
+  }
+
+  private static func filled(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
+    .filled(shape, key: "doctor \(name)", low: low, high: high)
   }
 
   /// The compiled scan against the definition, on numbers that everyone can make.
-  private static func scan(_ engine: EngineDescription) -> Finding {
-    func filled(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
-      .filled(shape, key: "doctor \(name)", low: low, high: high)
+  private static func scan(_ device: Device, _ types: [DType]) -> Finding {
+    compare("scan kernel", device, types) { kernel, dtype, device in
+      func map(_ shape: [Int], _ name: String) -> Tensor {
+        filled(shape, name, -1, 1).to(dtype).to(device: device, dtype: kernel == .naive ? .float64 : dtype)
+      }
+      func parameter(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
+        filled(shape, name, low, high).to(device: device, dtype: kernel == .naive ? .float64 : .float32)
+      }
+      let scan = SelectiveScan(
+        u: map([1, 8, 33], "u"), delta: map([1, 8, 33], "delta"), a: parameter([8, 4], "a", -1, -0.1),
+        b: map([1, 2, 4, 33], "b"), c: map([1, 2, 4, 33], "c"), d: parameter([8], "d", 0.5, 1.5),
+        z: map([1, 8, 33], "z"), deltaBias: parameter([8], "bias", -1, 0), softplus: true)
+      return scan(kernel).y
     }
-    let scan = SelectiveScan(
-      u: filled([1, 8, 33], "u", -1, 1), delta: filled([1, 8, 33], "delta", -1, 1),
-      a: filled([8, 4], "a", -1, -0.1), b: filled([1, 2, 4, 33], "b", -1, 1),
-      c: filled([1, 2, 4, 33], "c", -1, 1),
-      d: filled([8], "d", 0.5, 1.5), z: filled([1, 8, 33], "z", -1, 1), deltaBias: filled([8], "bias", -1, 0),
-      softplus: true)
-    return compare("scan kernel", engine) { scan($0).y }
   }
 
-  private static func map(_ engine: EngineDescription) -> Finding {
-    func filled(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
-      .filled(shape, key: "doctor \(name)", low: low, high: high)
+  private static func map(_ device: Device, _ types: [DType]) -> Finding {
+    compare("2-D scan kernel", device, types) { kernel, dtype, device in
+      let type: DType = kernel == .naive ? .float64 : .float32
+      func parameter(_ shape: [Int], _ name: String, _ low: Double, _ high: Double) -> Tensor {
+        filled(shape, name, low, high).to(device: device, dtype: type)
+      }
+      let scan = Scan2D(
+        projection: parameter([4 * 5, 6, 1], "projection", -0.5, 0.5),
+        deltaWeight: parameter([4, 6, 3], "weight", -0.5, 0.5), deltaBias: parameter([4, 6], "bias", -2, 0),
+        logA: parameter([24, 1], "log a", 0, 1), skip: parameter([24], "skip", 0.5, 1.5))
+      let x = filled([1, 6, 7, 5], "map", -1, 1).to(dtype)
+      if kernel == .naive { return scan(x.to(.float64), kernel) }
+      // A half-width map takes its projections in its own type, as a model does.
+      let cast: DType? = dtype == .float32 ? nil : dtype
+      return withAutocast(cast, on: device) { scan(x.to(device: device), kernel) }
     }
-    let scan = Scan2D(
-      projection: filled([4 * 5, 6, 1], "projection", -0.5, 0.5),
-      deltaWeight: filled([4, 6, 3], "weight", -0.5, 0.5), deltaBias: filled([4, 6], "bias", -2, 0),
-      logA: filled([24, 1], "log a", 0, 1), skip: filled([24], "skip", 0.5, 1.5))
-    let x = filled([1, 6, 7, 5], "map", -1, 1)
-    return compare("2-D scan kernel", engine) { scan(x, $0) }
   }
 
+  /// The largest error of a kernel relative to the largest number: rounding of the type, several times over.
+  private static func tolerance(_ dtype: DType) -> Double {
+    switch dtype {
+    case .float16: 5e-3
+    case .bfloat16: 4e-2
+    default: 1e-5
+    }
+  }
+
+  /// Compares a kernel on a device with the definition in float64 on the CPU.
   private static func compare(
-    _ name: String, _ engine: EngineDescription, _ run: (ScanKernel) -> Tensor
+    _ name: String, _ device: Device, _ types: [DType],
+    _ run: (ScanKernel, DType, Device) -> Tensor
   ) -> Finding {
-    let tolerance = 1e-5
-    let value = engine.scan
+    let name = device == .cpu ? name : "\(name), \(device)"
+    let value = EngineDescription(device: device).scan
     do {
-      let error = try withTorchErrors {
-        let (own, definition) = (run(.compiled), run(.naive))
-        return ((own - definition).abs().max() / definition.abs().max()).item()
+      var errors: [String] = []
+      for dtype in types {
+        let error = try withTorchErrors {
+          withoutGradients {
+            let own = run(.compiled, dtype, device).to(device: .cpu, dtype: .float64)
+            let definition = run(.naive, dtype, .cpu)
+            return ((own - definition).abs().max() / definition.abs().max()).item()
+          }
+        }
+        // Written so that NaN is a problem.
+        guard error <= tolerance(dtype) else {
+          return Finding(
+            name: name, value: value,
+            problem: "differs from the definition by \(error) in \(dtype): please report it, with this output"
+          )
+        }
+        errors.append("\(dtype)")
       }
-      // Written so that NaN is a problem.
-      if error <= tolerance {
-        return Finding(name: name, value: "\(value), agrees with the definition", problem: nil)
-      }
-      return Finding(
-        name: name, value: value,
-        problem: "differs from the definition by \(error): please report it, with this output")
+      let list = types.count > 1 ? " in " + errors.joined(separator: ", ") : ""
+      return Finding(name: name, value: "\(value), agrees with the definition\(list)", problem: nil)
     } catch {
       return Finding(name: name, value: value, problem: "\(error)")
     }

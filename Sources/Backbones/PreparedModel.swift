@@ -1,7 +1,7 @@
 import Layers
 import Torch
 
-/// A backbone folded and packed for inference, by ``Model/prepared(for:)``.
+/// A backbone folded and packed for inference, by ``Model/prepared(dtype:)``.
 public struct PreparedModel {
   /// What it was built from.
   public let architecture: Architecture
@@ -13,10 +13,33 @@ public struct PreparedModel {
     "products by \(hasPackedProducts ? "oneDNN" : "LibTorch"), maps by our kernels (\(Engine.scanCapability))"
   }
 
-  init(_ architecture: Architecture, _ backbone: any Backbone) {
+  init(_ architecture: Architecture, _ backbone: any Backbone, device: Device, dtype: DType?) {
     self.architecture = architecture
-    self.backbone = SlicedBackbone(whole: backbone)
+    self.backbone =
+      device.isCUDA
+      ? CastBackbone(whole: backbone, device: device, dtype: dtype) : SlicedBackbone(whole: backbone)
   }
+}
+
+/// A backbone whose layers compute in a half-width type: those that hold nothing of their own in it by automatic casts.
+private struct CastBackbone: Backbone {
+  let whole: any Backbone
+  let device: Device
+  let dtype: DType?
+
+  var featureInfo: [FeatureInfo] { whole.featureInfo }
+  var wiring: [Wiring] { whole.wiring }
+
+  private func cast<Result>(_ body: () -> Result) -> Result {
+    guard let dtype else { return body() }
+    return withAutocast(dtype, on: device, body)
+  }
+
+  func features(of images: Tensor) -> [Tensor] { cast { whole.features(of: images) } }
+
+  func intermediates(of images: Tensor) -> [Tensor] { cast { whole.intermediates(of: images) } }
+
+  func callAsFunction(_ images: Tensor) -> Tensor { cast { whole(images) } }
 }
 
 /// A backbone that takes a batch a few images at a time, so that their maps stay in the processor's caches.

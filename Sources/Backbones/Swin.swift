@@ -157,6 +157,7 @@ struct WindowAttention: Layer {
   let table: Tensor
   /// The table's row for each pair of positions, `[T · T]`.
   let offsets: Tensor
+  private let masks = LatestMask()
 
   init(_ scope: Scope, _ width: Int, heads: Int, side: Int, shift: WindowShift) {
     self.side = side
@@ -184,7 +185,7 @@ struct WindowAttention: Layer {
       return grid.cropped(grid.map(of: attention(grid.windows(of: grid.padded(x)), bias: bias)))
     }
     let rolled = grid.padded(x).roll([-distance, -distance], along: [1, 2])
-    let mask = mask(grid, distance).to(device: x.device, dtype: x.dtype)
+    let mask = masks.mask(height: H, width: W, x) { self.mask(grid, distance) }
     let (N, T) = (mask.size(0), side * side)
     let biases = (bias + mask).unsqueeze(0).expand([B, N, heads, T, T]).reshape(B * N, heads, T, T)
     let attended = attention(grid.windows(of: rolled), bias: biases)
@@ -216,6 +217,23 @@ struct WindowAttention: Layer {
     let windows = grid.windows(of: Tensor(regions, [1, H, W, 1]))  // [N, T, 1]
     let differ = windows .!= windows.transpose(1, 2)  // [N, T, T]
     return Tensor.zeros(differ.shape).maskedFill(differ, -100).unsqueeze(1)
+  }
+}
+
+/// The mask of the latest size of map: making it anew for each would hold up a GPU.
+private final class LatestMask {
+  private var latest: (height: Int, width: Int, mask: Tensor)?
+
+  /// The mask for maps of that size, in the type and on the device of `x`.
+  func mask(height: Int, width: Int, _ x: Tensor, _ make: () -> Tensor) -> Tensor {
+    if let latest, (latest.height, latest.width) == (height, width), latest.mask.device == x.device,
+      latest.mask.dtype == x.dtype
+    {
+      return latest.mask
+    }
+    let mask = make().to(device: x.device, dtype: x.dtype)
+    latest = (height, width, mask)
+    return mask
   }
 }
 

@@ -355,7 +355,8 @@ extension Scan2D {
         "dt_projs_weight", [directions, channels, rank], .uniform(bound: 1 / Double(rank).squareRoot())),
       deltaBias: scope.parameter("dt_projs_bias", [directions, channels], .inverseSoftplus(0.001...0.1)),
       logA: scope.parameter("A_logs", [directions * channels, states], .logRange),
-      skip: scope.parameter("Ds", [directions * channels], .ones), isPrepared: scope.mode.isPrepared)
+      skip: scope.parameter("Ds", [directions * channels], .ones), isPrepared: scope.mode.isPrepared,
+      dtype: scope.mode.dtype)
   }
 }
 

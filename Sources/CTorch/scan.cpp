@@ -10,6 +10,7 @@
 #include <atomic>
 
 #include "cscan.h"
+#include "cuda.h"
 #include "internal.h"
 using namespace ctorch;
 using torch::autograd::AutogradContext;
@@ -74,9 +75,15 @@ void check(int32_t status) { TORCH_CHECK(status == CSCAN_OK, cscan_error_message
 
 void check_shape(const char *name, const at::Tensor &tensor, at::IntArrayRef expected) {
   TORCH_CHECK(tensor.sizes() == expected, name, ": expected shape ", expected, ", got ", tensor.sizes());
+}
+
+// There are kernels for CPUs and NVIDIA GPUs; `meta` computes sizes alone.
+void check_device(const char *name, const at::Tensor &tensor, const at::Tensor &first) {
   TORCH_CHECK(
-      tensor.device().is_cpu() || tensor.is_meta(), name, ": this scan kernel runs on the CPU, the tensor is on ",
-      tensor.device());
+      tensor.is_cpu() || tensor.is_cuda() || tensor.is_meta(), name,
+      ": the scan has kernels for the CPU and for NVIDIA GPUs, the tensor is on ", tensor.device());
+  TORCH_CHECK(
+      tensor.device() == first.device(), name, ": expected a tensor on ", first.device(), ", got one on ", tensor.device());
 }
 
 // The scan accumulates in float32 whatever its inputs are, and in float64 for float64 inputs.
@@ -110,6 +117,7 @@ struct Scan2D : torch::autograd::Function<Scan2D> {
       AutogradContext *context, const at::Tensor &x, const at::Tensor &projection, const at::Tensor &delta_weight,
       const at::Tensor &delta_bias, const at::Tensor &a, const at::Tensor &d) {
     context->save_for_backward({x, projection, delta_weight, delta_bias, a, d});
+    if (x.is_cuda()) return cuda::scan2d_forward(x, projection, delta_weight, delta_bias, a, d, x.scalar_type());
     at::Tensor y = at::empty_like(x, x.options().dtype(accumulator(x)));
     const cscan_ss2d scan = arguments(x, projection, delta_weight, delta_bias, a, d);
     check(cscan_ss2d_forward(&scan, view(y), parallel));
@@ -120,6 +128,9 @@ struct Scan2D : torch::autograd::Function<Scan2D> {
     refuse_second_derivative();
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &projection = saved[1];
+    if (x.is_cuda()) {
+      return cuda::scan2d_backward(gradients[0], x, projection, saved[2], saved[3], saved[4], saved[5]);
+    }
     at::Tensor dx = at::empty_like(x), dprojection = at::empty_like(projection);
     at::Tensor ddelta_weight = at::empty_like(saved[2]), ddelta_bias = at::empty_like(saved[3]);
     at::Tensor da = at::empty_like(saved[4]), dd = at::empty_like(saved[5]);
@@ -155,6 +166,11 @@ struct SelectiveScan : torch::autograd::Function<SelectiveScan> {
         u, delta, a, b, c, d.value_or(at::Tensor()), z.value_or(at::Tensor()), delta_bias.value_or(at::Tensor())};
     context->save_for_backward(in);
     context->saved_data["softplus"] = softplus;
+    if (u.is_cuda()) {
+      variable_list out = cuda::selective_scan_forward(in, softplus);
+      context->mark_non_differentiable({out[1]});
+      return out;
+    }
     const auto options = u.options().dtype(accumulator(u));
     at::Tensor y = at::empty(u.sizes(), options);
     at::Tensor last = at::empty({u.size(0), u.size(1), a.size(1)}, options);
@@ -168,6 +184,11 @@ struct SelectiveScan : torch::autograd::Function<SelectiveScan> {
     refuse_second_derivative();
     const variable_list in = context->get_saved_variables();
     variable_list out;
+    if (in[0].is_cuda()) {
+      out = cuda::selective_scan_backward(gradients[0], in, context->saved_data["softplus"].toBool());
+      out.push_back(at::Tensor());
+      return out;
+    }
     for (const at::Tensor &input : in) out.push_back(input.defined() ? at::empty_like(input) : at::Tensor());
     const cscan_selective_scan scan = arguments(in, context->saved_data["softplus"].toBool());
     const cscan_selective_scan_gradient gradient{
@@ -181,8 +202,16 @@ struct SelectiveScan : torch::autograd::Function<SelectiveScan> {
 
 // The automatic casts leave a scan alone: tensors keep the type they come in, parameters and the state are float32.
 struct WithoutAutocast {
-  c10::impl::ExcludeDispatchKeyGuard guard{at::autocast::get_autocast_dispatch_key_from_device_type(at::kCPU)};
+  c10::impl::ExcludeDispatchKeyGuard guard{
+      c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(at::kCPU)) |
+      c10::DispatchKeySet(at::autocast::get_autocast_dispatch_key_from_device_type(at::kCUDA))};
 };
+
+// On a GPU a map takes the type of the casts, so that what surrounds the scan stays in it.
+at::Tensor cast_map(const at::Tensor &x) {
+  if (!x.is_cuda() || x.scalar_type() == at::kDouble || !at::autocast::is_autocast_enabled(at::kCUDA)) return x;
+  return x.to(at::autocast::get_autocast_dtype(at::kCUDA));
+}
 
 // Tensors of a scan share one arithmetic: all float64, or none.
 at::Tensor operand(const at::Tensor &tensor, at::ScalarType type) {
@@ -212,6 +241,9 @@ ct_tensor ct_selective_scan(
     if (d_) check_shape("D", ref(d_), {channels});
     if (z_) check_shape("z", ref(z_), u.sizes());
     if (delta_bias_) check_shape("delta bias", ref(delta_bias_), {channels});
+    for (const auto &[name, handle] : {std::pair("u", u_), {"delta", delta_}, {"A", a_}, {"B", b_}, {"C", c_}}) {
+      check_device(name, ref(handle), u);
+    }
     const at::ScalarType type = accumulator(u);
     if (u.is_meta()) {
       if (last_state) *last_state = own(at::empty({batch, channels, state}, u.options().dtype(type)));
@@ -229,22 +261,37 @@ ct_tensor ct_selective_scan(
 ct_tensor ct_scan_2d(
     ct_tensor x_, ct_tensor projections_, ct_tensor delta_weight_, ct_tensor delta_bias_, ct_tensor a_, ct_tensor d_) {
   return guard_tensor([&] {
+    const at::Tensor x = cast_map(ref(x_));
     const WithoutAutocast plain;
-    const at::Tensor &x = ref(x_), &weight = ref(delta_weight_), &a = ref(a_);
+    const at::Tensor &weight = ref(delta_weight_), &a = ref(a_);
     TORCH_CHECK(x.dim() == 4, "x: expected [B, D, H, W], got ", x.sizes());
     TORCH_CHECK(weight.dim() == 3, "delta weight: expected [4, D, R], got ", weight.sizes());
     TORCH_CHECK(a.dim() == 2, "A: expected [4D, N], got ", a.sizes());
     const int64_t channels = x.size(1), rank = weight.size(2), state = a.size(1);
     check_shape("x", x, x.sizes());
-    check_shape("projections", ref(projections_), {x.size(0), 4 * (rank + 2 * state), x.size(2) * x.size(3)});
+    const int64_t rows = rank + 2 * state;
+    at::Tensor projections = ref(projections_);
+    // Directions apart, where rows of pixels are padded.
+    if (projections.dim() == 4) check_shape("projections", projections, {x.size(0), 4, rows, x.size(2) * x.size(3)});
+    else check_shape("projections", projections, {x.size(0), 4 * rows, x.size(2) * x.size(3)});
     check_shape("delta weight", weight, {4, channels, rank});
     check_shape("delta bias", ref(delta_bias_), {4, channels});
     check_shape("A", a, {4 * channels, state});
     check_shape("D", ref(d_), {4 * channels});
+    for (const auto &[name, handle] :
+         {std::pair("projections", projections_), {"delta weight", delta_weight_}, {"A", a_}, {"D", d_}}) {
+      check_device(name, ref(handle), x);
+    }
+    check_device("x", x, x);
     const at::ScalarType type = accumulator(x);
     if (x.is_meta()) return at::empty_like(x, x.options().dtype(type));
+    if (x.is_cuda()) {
+      if (projections.dim() == 3) projections = projections.unflatten(1, {4, rows});
+      projections = projections.to(x.scalar_type());
+    }
+    if (x.is_cpu() && projections.dim() == 4) projections = projections.flatten(1, 2);
     return Scan2D::apply(
-        x, operand(ref(projections_), type), parameter(weight, type), parameter(ref(delta_bias_), type),
+        x, operand(projections, type), parameter(weight, type), parameter(ref(delta_bias_), type),
         parameter(a, type), parameter(ref(d_), type));
   });
 }

@@ -129,5 +129,4 @@ void ct_set_deterministic(bool value) {
     at::globalContext().setDeterministicFillUninitializedMemory(true);
   });
 }
-bool ct_has_cuda(void) { return guard([&] { return at::hasCUDA(); }, false); }
 }

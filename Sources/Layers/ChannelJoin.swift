@@ -10,6 +10,7 @@ public struct ChannelJoin {
   /// The map `[B, C₁ + C₂ + …, H, W]` of maps `[B, C₁, H, W]`, `[B, C₂, H, W]`, …
   public func callAsFunction(_ maps: [Tensor]) -> Tensor {
     if maps.count == 1 { return maps[0] }
+    if maps[0].device.isCUDA { return .join(maps) }
     return isPrepared && maps.allSatisfy(hasMapKernels) ? .mapJoin(maps) : concatenate(maps, along: 1)
   }
 }
@@ -29,11 +30,14 @@ public struct ShuffledJoin {
     self.parts = parts
     let each = channels / parts
     let sources = (0..<channels).map { Int32($0 % each * parts + $0 / each) }
-    order = scope.mode.isPrepared ? Tensor(sources, [channels]) : nil
+    let device = scope.store.device
+    order =
+      scope.mode.isPrepared || device.isCUDA ? Tensor(sources, [channels]).to(device: device) : nil
   }
 
   /// The shuffled map `[B, C, H, W]` of maps with C channels in all.
   public func callAsFunction(_ maps: [Tensor]) -> Tensor {
+    if let order, maps[0].device.isCUDA { return .join(maps, order: order) }
     if let order, maps.allSatisfy(hasMapKernels) { return .mapJoin(maps, order: order) }
     let joined = plain(maps)
     let (B, C, H, W) = joined.shape4

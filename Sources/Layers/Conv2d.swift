@@ -46,12 +46,12 @@ public struct Conv2d: Layer {
       initializer: initializer, biasInitializer: biasInitializer)
     form =
       scope.mode.isPrepared
-      ? .prepared(PreparedConvolution(parameters, activation)) : .plain(parameters, activation)
+      ? .prepared(PreparedConvolution(parameters, activation, scope.mode)) : .plain(parameters, activation)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch form {
-    case .plain(let parameters, let activation): activation(parameters(x))
+    case .plain(let parameters, let activation): parameters(x, activation)
     case .prepared(let convolution): convolution(x)
     }
   }
@@ -72,12 +72,13 @@ public struct ResidualDepthwiseConv: Layer {
     let parameters = ConvolutionParameters(scope, channels, channels, kernel: kernel, groups: channels)
     form =
       scope.mode.isPrepared
-      ? .prepared(PreparedConvolution(parameters.addingInput(), activation)) : .plain(parameters, activation)
+      ? .prepared(PreparedConvolution(parameters.addingInput(), activation, scope.mode))
+      : .plain(parameters, activation)
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     switch form {
-    case .plain(let parameters, let activation): activation(x + parameters(x))
+    case .plain(let parameters, let activation): parameters(x, addingInput: true, activation)
     case .prepared(let convolution): convolution(x)
     }
   }

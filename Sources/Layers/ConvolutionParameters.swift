@@ -26,12 +26,61 @@ struct ConvolutionParameters {
     self.groups = groups
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    x.conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+  /// The convolution of a map, with the map added if asked for, and the activation.
+  func callAsFunction(_ x: Tensor, addingInput: Bool = false, _ activation: Activation? = nil) -> Tensor {
+    if x.device.isCUDA { return onGPU(x, addingInput: addingInput, activation) }
+    let result = x.conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+    return activation(addingInput ? x + result : result)
   }
 
-  /// Whether each channel is convolved by itself.
-  var isDepthwise: Bool { weight.size(1) == 1 && groups == weight.size(0) }
+  /// On a GPU maps are stored channels last, so that a 1x1 convolution is a product over pixels; depthwise ones are a kernel
+  /// of our own.
+  private func onGPU(_ x: Tensor, addingInput: Bool, _ activation: Activation?) -> Tensor {
+    if isDepthwise {
+      return x.depthwiseConv2d(
+        weight, bias: bias, stride: stride, padding: padding, addsInput: addingInput,
+        activation: activation?.fused ?? .identity)
+    }
+    let result = isPointwise ? pixelProducts(x) : channelsLast(x, bias: bias)
+    return activation(addingInput ? x + result : result)
+  }
+
+  private func channelsLast(_ x: Tensor, bias: Tensor?) -> Tensor {
+    x.contiguous(.channelsLast)
+      .conv2d(weight, bias: bias, stride: stride, padding: padding, groups: groups)
+  }
+
+  /// One product over all pixels; a part of another map's channels is read where it lies.
+  private func pixelProducts(_ x: Tensor) -> Tensor {
+    let (B, _, H, W) = x.shape4
+    return x.permute(0, 2, 3, 1).flatten(from: 0, to: 2)  // [B·H·W, C]
+      .linear(weight.flatten(from: 1), bias: bias)
+      .reshape(B, H, W, -1).permute(0, 3, 1, 2)
+  }
+
+  /// For inference on a GPU: LibTorch adds a bias to its convolutions in a slow pass of its own.
+  func prepared(_ x: Tensor, _ activation: Activation?) -> Tensor {
+    guard let bias, !isDepthwise, !isPointwise else { return self(x, activation) }
+    return channelsLast(x, bias: nil).addingBias(bias, activation?.fused ?? .identity)
+  }
+
+  /// Whether each channel is convolved by itself, by a square window.
+  var isDepthwise: Bool {
+    weight.size(1) == 1 && groups == weight.size(0) && weight.size(2) == weight.size(3)
+  }
+
+  /// Whether pixels do not see each other and channels are not divided.
+  var isPointwise: Bool {
+    weight.size(2) == 1 && weight.size(3) == 1 && groups == 1 && stride == 1 && padding == 0
+  }
+
+  /// The parameters in the type of a prepared model; our own kernels take theirs in single precision.
+  func converted(to dtype: DType) -> ConvolutionParameters {
+    var result = self
+    if !isDepthwise { result.weight = weight.to(dtype) }
+    if isPointwise { result.bias = bias?.to(dtype) }
+    return result
+  }
 
   /// The convolution followed by a batch normalisation with its running statistics, as one convolution.
   ///
@@ -57,7 +106,7 @@ struct ConvolutionParameters {
       let center = side * side / 2
       let unit = Tensor((0..<side * side).map { $0 == center ? Float(1) : 0 }, [1, 1, side, side])
       var sum = self
-      sum.weight = weight + unit.to(weight.dtype)
+      sum.weight = weight + unit.to(device: weight.device, dtype: weight.dtype)
       return sum
     }
   }

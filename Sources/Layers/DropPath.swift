@@ -29,6 +29,6 @@ public struct DropPath: Layer {
     let batch = x.size(0)
     let factors = (0..<batch).map { _ in draws.chance(rate) ? 0 : Float(1 / (1 - rate)) }
     let shape = [batch] + Array(repeating: 1, count: max(0, x.rank - 1))
-    return x * Tensor(factors, shape).to(device: x.device, dtype: x.dtype)
+    return x * Tensor(factors, shape).to(device: x.device, dtype: x.dtype, nonBlocking: true)
   }
 }

@@ -35,7 +35,7 @@ public struct ConvNorm: Layer {
     let normalization = BatchNorm2d(norm, outputs, epsilon: epsilon)
     form =
       conv.mode.isPrepared
-      ? .prepared(PreparedConvolution(parameters.folding(normalization), activation))
+      ? .prepared(PreparedConvolution(parameters.folding(normalization), activation, conv.mode))
       : .plain(parameters, normalization, activation)
   }
 
@@ -76,6 +76,9 @@ public struct ScaledResidual {
   /// The sum of the scaled shortcut and the branch, both `[B, C, H, W]`.
   public func callAsFunction(_ shortcut: Tensor, _ branch: Tensor) -> Tensor {
     if let prepared { return shortcut.mapScaled(prepared.scale, prepared.offset, plus: branch) }
+    if let scale, shortcut.device.isCUDA {
+      return shortcut.scaledSum(scale.weight.reshape(-1), scale.bias, plus: dropPath(branch))
+    }
     return scale(shortcut) + dropPath(branch)
   }
 }

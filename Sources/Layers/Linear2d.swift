@@ -17,7 +17,8 @@ public struct Linear2d: Layer {
     let bias = bias ? scope.parameter("bias", [outputs], .zeros) : nil
     form =
       scope.mode.isPrepared
-      ? .prepared(PackedLinear(weight, bias: bias, activation: activation?.fused ?? .identity))
+      ? .prepared(
+        PackedLinear(weight, bias: bias, activation: activation?.fused ?? .identity, dtype: scope.mode.dtype))
       : .plain(weight: weight, bias: bias, activation)
   }
 

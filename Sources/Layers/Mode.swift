@@ -1,5 +1,5 @@
 public import Randomness
-import Torch
+public import Torch
 
 /// What a model's layers need to know of the run they take part in; one box shared by all of them.
 public final class Mode {
@@ -13,6 +13,8 @@ public final class Mode {
   }
   /// Whether layers hold folded and packed parameters, for inference only.
   public let isPrepared: Bool
+  /// The type that a prepared model computes in; `nil` for that of its parameters.
+  public let dtype: DType?
   /// Whether blocks compute their forward pass again in the backward pass instead of keeping it.
   public var usesCheckpointing = false
   /// The seed of the run's random draws.
@@ -21,9 +23,10 @@ public final class Mode {
   public var step: UInt64 = 0
 
   /// The mode of a model outside training.
-  public init(seed: UInt64 = 0, isPrepared: Bool = false) {
+  public init(seed: UInt64 = 0, isPrepared: Bool = false, dtype: DType? = nil) {
     self.seed = seed
     self.isPrepared = isPrepared
+    self.dtype = dtype
   }
 
   /// The random draws of the layer `key` in this step.

@@ -71,6 +71,9 @@ public struct GroupNorm: Layer {
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     if usesMapKernel { return x.mapNorm(weight: weight, bias: bias, epsilon: epsilon) }
+    if groups == 1, x.rank == 4, x.device.isCUDA {
+      return x.oneGroupNorm(weight: weight, bias: bias, epsilon: epsilon)
+    }
     return x.groupNorm(groups: groups, weight: weight, bias: bias, epsilon: epsilon)
   }
 }

@@ -78,14 +78,16 @@ public final class ParameterStore {
   ///
   /// It stays empty: what the layers make of the tensors is theirs, cannot be saved, and has no gradient.
   ///
-  /// - Parameter source: the store of the model to prepare.
-  public init(preparing source: ParameterStore) {
+  /// - Parameters:
+  ///   - source: the store of the model to prepare.
+  ///   - dtype: the type that the layers compute in; that of the parameters if absent.
+  public init(preparing source: ParameterStore, dtype: DType? = nil) {
     seed = source.seed
-    dtype = source.dtype
+    self.dtype = source.dtype
     device = source.device
     self.source = source
     shared = [:]
-    mode = Mode(seed: source.seed, isPrepared: true)
+    mode = Mode(seed: source.seed, isPrepared: true, dtype: dtype)
   }
 
   /// A store for the model of `source` with another head: tensors that `source` has under the same key are shared with

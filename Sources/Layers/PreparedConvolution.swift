@@ -8,18 +8,20 @@ enum PreparedConvolution: Layer {
   case depthwise(weight: Tensor, bias: Tensor?, stride: Int, padding: Int, FusedActivation)
   /// Any other.
   case general(PackedConvolution)
+  /// On a GPU, where nothing is to be packed.
+  case gpu(ConvolutionParameters, Activation?)
 
-  init(_ parameters: ConvolutionParameters, _ activation: Activation?) {
+  init(_ parameters: ConvolutionParameters, _ activation: Activation?, _ mode: Mode) {
     let weight = parameters.weight
     let fused = activation?.fused ?? .identity
-    if parameters.isDepthwise && hasMapKernels(weight) {
+    if weight.device.isCUDA {
+      self = .gpu(mode.dtype.map(parameters.converted) ?? parameters, activation)
+    } else if parameters.isDepthwise && hasMapKernels(weight) {
       self = .depthwise(
         weight: weight.squeeze(1).permute(1, 2, 0).detached().contiguous(),
         bias: parameters.bias?.detached().contiguous(), stride: parameters.stride,
         padding: parameters.padding, fused)
-    } else if weight.size(2) == 1 && weight.size(3) == 1 && parameters.groups == 1 && parameters.stride == 1
-      && parameters.padding == 0
-    {
+    } else if parameters.isPointwise {
       self = .pointwise(
         PackedLinear(weight.flatten(from: 1), bias: parameters.bias, activation: fused))
     } else {
@@ -39,11 +41,13 @@ enum PreparedConvolution: Layer {
       return x.mapDepthwise(weight, bias: bias, stride: stride, padding: padding, activation: activation)
     case .general(let convolution):
       return convolution(x)
+    case .gpu(let parameters, let activation):
+      return parameters.prepared(x, activation)
     }
   }
 }
 
-/// Whether our own kernels for maps can work with a parameter.
+/// Whether our own kernels for maps on a CPU can work with a parameter.
 func hasMapKernels(_ parameter: Tensor) -> Bool {
   parameter.device == .cpu && (parameter.dtype == .float32 || parameter.dtype == .float64)
 }

@@ -59,7 +59,9 @@ extension RunReport {
   }
 
   private var gradientChart: LineChart {
-    let norms = history.steps.map { (x: x($0.step), y: $0.gradientNorm) }
+    let norms = history.steps.compactMap { step in
+      step.gradientNorm.map { (x: x(step.step), y: $0) }
+    }
     return LineChart(
       id: "gradient", title: "Gradient norm before clipping", xName: xName,
       format: { String(format: "%.2f", $0) },

@@ -76,7 +76,7 @@ extension RunReport {
     if let evaluation { columns.append(("this report", evaluation.engine)) }
     guard !columns.isEmpty else { return nil }
     let facts: [(String, (EngineDescription) -> String)] = [
-      ("engine", { "LibTorch \($0.libtorch)" }), ("device", \.device),
+      ("engine", { "LibTorch \($0.libtorch)" }), ("device", { $0.gpu == nil ? $0.device : $0.place }),
       ("processor", \.machine.processor), ("cores", { "\($0.machine.cores)" }),
       ("threads", { "\($0.threads)" }), ("memory", { Quantity.bytes($0.machine.memoryBytes) }),
       ("instruction sets", { $0.machine.instructionSets.joined(separator: " ") }),

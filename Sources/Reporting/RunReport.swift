@@ -4,7 +4,7 @@ public import Data
 public import Foundation
 import Layers
 public import Scan
-import Torch
+public import Torch
 public import Training
 
 /// Why there can be no report.
@@ -58,12 +58,13 @@ extension RunReport {
   ///   - batchSize: samples in a batch of the evaluation.
   ///   - workers: threads that read pictures.
   ///   - evaluates: whether the validation set is looked at again.
+  ///   - device: where the model is to run.
   ///   - report: is told how many of how many samples are done.
   /// - Throws: ``ReportError`` if the folder is not that of a run; what reading the samples throws if `data` is given.
   nonisolated(nonsending)
     public init(
       of folder: RunFolder, data: URL? = nil, batchSize: Int = 64, workers: Int = 2, evaluates: Bool = true,
-      report: (_ done: Int, _ count: Int) -> Void = { _, _ in }
+      device: Device = .cpu, report: (_ done: Int, _ count: Int) -> Void = { _, _ in }
     ) async throws
   {
     var notes: [String] = []
@@ -76,7 +77,7 @@ extension RunReport {
           "\(folder.path): expected the folder of a run, with recipe.yaml, metrics.jsonl or a checkpoint, "
           + "got none of them; give the --output of ganglion train.")
     }
-    let model = Self.model(checkpoint, recipe, &notes)
+    let model = Self.model(checkpoint, recipe, device, &notes)
     var evaluation: Evaluation?
     if let checkpoint, let model, evaluates {
       do {
@@ -151,11 +152,11 @@ extension RunReport {
   }
 
   private static func model(
-    _ checkpoint: Checkpoint?, _ recipe: Recipe?, _ notes: inout [String]
+    _ checkpoint: Checkpoint?, _ recipe: Recipe?, _ device: Device, _ notes: inout [String]
   ) -> Model? {
     do {
-      if let checkpoint { return try checkpoint.makeModel() }
-      return try recipe.map { $0.makeModel(classes: try $0.makeData().classNames.count) }
+      if let checkpoint { return try checkpoint.makeModel(device: device) }
+      return try recipe.map { $0.makeModel(classes: try $0.makeData().classNames.count, device: device) }
     } catch {
       notes.append("The model is not shown: \(error)")
       return nil
@@ -188,12 +189,13 @@ extension RunReport.Evaluation {
       _ checkpoint: Checkpoint, _ model: Model, _ loader: DataLoader, workers: Int, report: (Int) -> Void
     ) async throws
   {
-    let scoring = try await Scoring.of(model.backbone, on: loader, workers: workers, report: report)
+    let scoring = try await Scoring.of(
+      model.backbone, on: loader, workers: workers, device: model.store.device, report: report)
     let shown = scoring.examples(RunReport.exampleCount) + scoring.mistakes(RunReport.mistakeCount)
     var pictures: [Int: Image] = [:]
     for verdict in shown { pictures[verdict.index] = try loader.dataset.sample(at: verdict.index).image }
     self.init(
       file: URL(filePath: checkpoint.path).lastPathComponent, classNames: checkpoint.classNames,
-      scoring: scoring, engine: EngineDescription(), pictures: pictures)
+      scoring: scoring, engine: EngineDescription(device: model.store.device), pictures: pictures)
   }
 }

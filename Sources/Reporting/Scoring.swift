@@ -1,7 +1,7 @@
 public import Data
 public import Evaluation
 public import Layers
-import Torch
+public import Torch
 
 /// What a model says of every sample of a set.
 public struct Scoring: Sendable {
@@ -36,28 +36,32 @@ public struct Scoring: Sendable {
   ///   - network: from images `[B, 3, H, W]` to logits `[B, classes]`, in evaluation mode.
   ///   - loader: the samples in order.
   ///   - workers: threads that read and transform.
+  ///   - device: where the network's parameters live.
   ///   - report: is told how many samples are done.
   /// - Returns: the scoring.
   /// - Throws: the data set's error, naming the file, or `TorchError` if the network cannot compute.
   nonisolated(nonsending)
     public static func of(
-      _ network: any Layer, on loader: DataLoader, workers: Int, report: (Int) -> Void = { _ in }
+      _ network: any Layer, on loader: DataLoader, workers: Int, device: Device = .cpu,
+      report: (Int) -> Void = { _ in }
     ) async throws -> Scoring
   {
     let clock = ContinuousClock()
     let start = clock.now
     var scoring = Scoring(classes: loader.dataset.classNames.count)
     for try await batch in loader.epoch(0).batches(workerCount: workers) {
-      try scoring.add(batch, network)
+      try scoring.add(batch, network, device)
       report(scoring.score.count)
     }
     scoring.seconds = (clock.now - start) / .seconds(1)
     return scoring
   }
 
-  private mutating func add(_ batch: Batch, _ network: any Layer) throws {
+  private mutating func add(_ batch: Batch, _ network: any Layer, _ device: Device) throws {
     let logits = try withTorchErrors {
-      withoutGradients { network(Tensor(batch.pixels, batch.shape)).to(.float32) }
+      withoutGradients {
+        network(Tensor(batch.pixels, batch.shape).sent(to: device)).to(device: .cpu, dtype: .float32)
+      }
     }
     add(logits, batch.labels, batch.indices)
   }

@@ -13,8 +13,14 @@ public struct EngineDescription: Codable, Hashable, Sendable {
   public let capability: String
   /// The computation behind the scan operators.
   public let scanKernel: String
-  /// The instruction set of the compiled scan kernels; absent for the definition.
+  /// What the compiled scan kernels are made for: an instruction set, or `cuda`; absent for the definition.
   public let scanCapability: String?
+  /// The GPU; absent for a CPU.
+  public let gpu: GPU?
+  /// Whether float32 products on the GPU round their operands to TF32; absent for a CPU.
+  public let tf32: Bool?
+  /// The version of NVRTC, which compiles the GPU's kernels; absent for a CPU, or where it is missing.
+  public let kernelCompiler: String?
   /// The machine.
   public let machine: Machine
   /// When it was so, as ISO 8601 in universal time.
@@ -30,16 +36,28 @@ public struct EngineDescription: Codable, Hashable, Sendable {
     capability = Engine.cpuCapability
     let kernel = ScanKernel.current
     scanKernel = kernel.rawValue
-    scanCapability = kernel == .compiled ? Engine.scanCapability : nil
+    if case .cuda(let index) = device {
+      scanCapability = kernel == .compiled ? "cuda" : nil
+      (gpu, tf32, kernelCompiler) = (try? GPU(index), CUDA.allowsTF32, CUDA.compilerVersion)
+    } else {
+      scanCapability = kernel == .compiled ? Engine.scanCapability : nil
+      (gpu, tf32, kernelCompiler) = (nil, nil, nil)
+    }
     machine = .this
     date = Date.now.formatted(.iso8601)
   }
 
-  /// The scan kernel with its instruction set: `compiled (avx2)`.
+  /// The scan kernel with what it is made for: `compiled (avx2)`.
   public var scan: String { scanKernel + (scanCapability.map { " (\($0))" } ?? "") }
 
-  /// One line: engine, device, threads and scan kernel.
-  public var line: String { "LibTorch \(libtorch) on \(device), \(threads) threads; scan kernel: \(scan)" }
+  /// The device: `cpu, 4 threads` or `cuda:0 (NVIDIA H200, TF32 off)`.
+  public var place: String {
+    guard device.hasPrefix("cuda") else { return "\(device), \(threads) threads" }
+    return "\(device) (\(gpu.map { "\($0.name), " } ?? "")TF32 \(tf32 == true ? "on" : "off"))"
+  }
+
+  /// One line: engine, device and scan kernel.
+  public var line: String { "LibTorch \(libtorch) on \(place); scan kernel: \(scan)" }
 }
 
 /// A computer, as its operating system describes it.

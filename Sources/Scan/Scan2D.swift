@@ -4,7 +4,8 @@ public import Torch
 ///
 /// From x `[B, D, H, W]`, each direction k has its own low-rank time step, B and C, all linear in x; the four scans are
 /// put back in place and summed. Liu et al., "VMamba" (2401.10166), section 4.3; K = 4 directions, N states, R the
-/// rank of the time step. The output is float32 whatever the input's type, float64 for float64.
+/// rank of the time step. States are float32 whatever the input's type, float64 for float64. So is the output on a CPU; on a
+/// GPU it has the input's type, or that of the automatic casts.
 public struct Scan2D {
   /// The projection to (time step, B, C) of each direction, `[K(R + 2N), D, 1]` or `[K, R + 2N, D]`.
   public let projection: Tensor
@@ -17,7 +18,7 @@ public struct Scan2D {
   /// The skip coefficient D, `[KD]`.
   public let skip: Tensor
   /// What a model prepared for inference computes once: the projection's product and A.
-  private let prepared: (project: PackedLinear, a: Tensor)?
+  private let prepared: (project: PackedLinear, a: Tensor, deltaWeight: Tensor)?
 
   /// The operator of these parameters.
   ///
@@ -28,9 +29,10 @@ public struct Scan2D {
   ///   - logA: `[KD, N]`.
   ///   - skip: `[KD]`.
   ///   - isPrepared: whether the parameters stay as they are, for a model prepared for inference.
+  ///   - dtype: on a GPU, the type that a prepared model computes in; that of the parameters if absent.
   public init(
     projection: Tensor, deltaWeight: Tensor, deltaBias: Tensor, logA: Tensor, skip: Tensor,
-    isPrepared: Bool = false
+    isPrepared: Bool = false, dtype: DType? = nil
   ) {
     self.projection = projection
     self.deltaWeight = deltaWeight
@@ -40,9 +42,39 @@ public struct Scan2D {
     prepared =
       isPrepared
       ? (
-        PackedLinear(projection.reshape(-1, deltaWeight.size(1)), bias: nil),
-        Self.decay(logA, projection.dtype)
+        PackedLinear(
+          projection.device.isCUDA
+            ? Self.paddedRows(projection, deltaWeight, logA) : projection.reshape(-1, deltaWeight.size(1)),
+          bias: nil, dtype: dtype),
+        Self.decay(logA, projection.dtype),
+        projection.device.isCUDA ? Self.evenRank(deltaWeight) : deltaWeight
       ) : nil
+  }
+
+  /// The projection `[K ROW, D]` with zeros below each direction's rows, up to a multiple of 8, and one after the time step's if
+  /// its rank is odd: what the kernels for GPUs read of a pixel and direction is then one row of aligned pairs.
+  private static func paddedRows(_ projection: Tensor, _ deltaWeight: Tensor, _ logA: Tensor) -> Tensor {
+    let (K, D, R) = deltaWeight.shape3
+    let (odd, N) = (R % 2, logA.size(1))
+    let weight = projection.reshape(K, R + 2 * N, D)
+    let padding = 7 - (R + odd + 2 * N + 7) % 8
+    if odd + padding == 0 { return weight.reshape(-1, D) }
+    func zeros(_ rows: Int) -> Tensor { .zeros([K, rows, D], dtype: weight.dtype, device: weight.device) }
+    return concatenate(
+      [
+        weight.narrow(1, from: 0, length: R), zeros(odd), weight.narrow(1, from: R, length: 2 * N),
+        zeros(padding),
+      ],
+      along: 1
+    ).reshape(-1, D)
+  }
+
+  /// The expansion of a time step whose rank was made even.
+  private static func evenRank(_ deltaWeight: Tensor) -> Tensor {
+    let (K, D, R) = deltaWeight.shape3
+    if R % 2 == 0 { return deltaWeight }
+    return concatenate(
+      [deltaWeight, .zeros([K, D, 1], dtype: deltaWeight.dtype, device: deltaWeight.device)], along: 2)
   }
 
   /// A, of its logarithm.
@@ -63,6 +95,21 @@ public struct Scan2D {
     }
   }
 
+  /// The same for GPUs, with a padded row for each pixel and direction.
+  func inRows(_ x: Tensor) -> Tensor {
+    let (B, _, H, W) = x.shape4
+    let (K, _, R) = deltaWeight.shape3
+    let columns = R + R % 2 + 2 * logA.size(1)
+    let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+    let rows =
+      prepared.map { $0.project(pixels) } ?? pixels.linear(Self.paddedRows(projection, deltaWeight, logA))
+    return Tensor.scan2D(
+      x,
+      projections: rows.reshape(B, H * W, K, -1).narrow(3, from: 0, length: columns).permute(0, 2, 3, 1),
+      deltaWeight: prepared?.deltaWeight ?? Self.evenRank(deltaWeight), deltaBias: deltaBias,
+      a: prepared?.a ?? Self.decay(logA, x.dtype), d: skip)
+  }
+
   /// The projections commute with the permutation of pixels, so they are one matrix product over the map as it lies,
   /// and the kernel reads the map once: no permuted copies, no expanded time steps.
   private func onePass(_ x: Tensor) -> Tensor {
@@ -72,6 +119,7 @@ public struct Scan2D {
     let weight = projection.reshape(K * (R + 2 * N), D)
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
+    if x.device.isCUDA { return inRows(x) }
     let projections: Tensor
     if let prepared {
       let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]

@@ -9,6 +9,7 @@ enum Aten {
   static let bernoulliP = Operator(known: "bernoulli", "p")
   static let randperm = Operator(known: "randperm", "generator")
   static let to = Operator(known: "to", "dtype_layout")
+  static let pinMemory = Operator(known: "pin_memory")
   static let clone = Operator(known: "clone")
   static let contiguous = Operator(known: "contiguous")
   static let detach = Operator(known: "detach")
@@ -135,6 +136,8 @@ enum Aten {
   static let fusedSGD = Operator(known: "_fused_sgd_")
   static let foreachNorm = Operator(known: "_foreach_norm", "Scalar")
   static let foreachMul = Operator(known: "_foreach_mul_", "Tensor")
+  static let foreachMulScalar = Operator(known: "_foreach_mul_", "Scalar")
+  static let foreachAdd = Operator(known: "_foreach_add_", "Tensor")
   static let foreachAddScalar = Operator(known: "_foreach_add_", "Scalar")
   static let foreachLerp = Operator(known: "_foreach_lerp_", "Scalar")
 }

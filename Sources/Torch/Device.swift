@@ -34,6 +34,11 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether it is an NVIDIA GPU.
+  public var isCUDA: Bool {
+    if case .cuda = self { true } else { false }
+  }
+
   /// `cpu`, `cuda:0` or `meta`.
   public var description: String {
     switch self {

@@ -62,17 +62,26 @@ public final class AdamW {
   }
 
   /// Steps every parameter along its gradient with this learning rate, times its group's factor.
-  public func step(learningRate: Double) {
+  ///
+  /// - Parameters:
+  ///   - learningRate: the learning rate.
+  ///   - skip: a single float32 beside the parameters: 1 leaves everything as it is, 0 does not. The device decides, so
+  ///     that nobody has to wait for it.
+  public func step(learningRate: Double, unless skip: Tensor? = nil) {
     withoutGradients {
       for (group, rows) in groups.withGradients(state) {
         let steps = rows.map(\.2.step)
         // The fused kernel reads the step counters but does not advance them.
-        Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
+        if let skip {
+          Aten.foreachAdd.perform(.tensors(steps), .tensor(1 - skip))
+        } else {
+          Aten.foreachAddScalar.perform(.tensors(steps), .double(1))
+        }
         Aten.fusedAdamW.perform(
           .tensors(rows.map(\.0)), .tensors(rows.map(\.1)), .tensors(rows.map(\.2.first)),
           .tensors(rows.map(\.2.second)), .tensors([]), .tensors(steps),
           .double(learningRate * group.learningRateScale), .double(betas.0), .double(betas.1),
-          .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false))
+          .double(group.weightDecay), .double(epsilon), .bool(false), .bool(false), .none, .optional(skip))
       }
     }
   }
@@ -106,6 +115,14 @@ public final class SGD {
           .double(0), .bool(nesterov), .bool(false), .bool(false))
       }
     }
+  }
+}
+
+/// Multiplies all gradients by a number.
+public func scaleGradients(of parameters: [Tensor], by factor: Double) {
+  withoutGradients {
+    let gradients = parameters.compactMap(\.gradient)
+    if !gradients.isEmpty { Aten.foreachMulScalar.perform(.tensors(gradients), .double(factor)) }
   }
 }
 

@@ -35,13 +35,16 @@ public struct PackedLinear {
   private let inputs: Int
   private let outputs: Int
 
-  /// Packs a weight `[O, I]`.
-  public init(_ weight: Tensor, bias: Tensor?, activation: FusedActivation = .identity) {
+  /// Packs a weight `[O, I]`; on a GPU, where there is nothing to pack, it is kept in the type `dtype`.
+  public init(
+    _ weight: Tensor, bias: Tensor?, activation: FusedActivation = .identity, dtype: DType? = nil
+  ) {
     library = OneDNN.supporting(weight)
-    let weight = weight.detached().contiguous()
+    let dtype = weight.device.isCUDA ? dtype ?? weight.dtype : weight.dtype
+    let weight = weight.detached().contiguous().to(dtype)
     (outputs, inputs) = weight.shape2
     self.weight = library?.packLinear(.tensor(weight), .none) ?? weight
-    self.bias = bias?.detached().contiguous()
+    self.bias = bias?.detached().contiguous().to(dtype)
     self.activation = activation
   }
 

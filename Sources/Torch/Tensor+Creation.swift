@@ -87,13 +87,22 @@ extension Tensor {
   public func zerosLike() -> Tensor { Tensor.zeros(shape, dtype: dtype, device: device) }
 
   /// The same values on another device, in another type or order in memory; this tensor itself if nothing changes.
-  public func to(device: Device? = nil, dtype: DType? = nil, format: MemoryFormat? = nil) -> Tensor {
+  ///
+  /// - Parameters:
+  ///   - device: where the copy lives; this tensor's device if absent.
+  ///   - dtype: the copy's type; this tensor's if absent.
+  ///   - format: the copy's order in memory; this tensor's if absent.
+  ///   - nonBlocking: whether a copy from the CPU to a GPU goes on after the call, as the GPU's other work does.
+  /// - Returns: the tensor.
+  public func to(
+    device: Device? = nil, dtype: DType? = nil, format: MemoryFormat? = nil, nonBlocking: Bool = false
+  ) -> Tensor {
     if device ?? self.device == self.device && dtype ?? self.dtype == self.dtype && format == nil {
       return self
     }
     return Aten.to(
       .tensor(self), dtype.map(Argument.dtype) ?? .none, .none, device.map(Argument.device) ?? .none, .none,
-      .bool(false), .bool(false), format.map(Argument.format) ?? .none)
+      .bool(nonBlocking), .bool(false), format.map(Argument.format) ?? .none)
   }
 
   /// The same values in another type.

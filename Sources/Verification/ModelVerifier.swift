@@ -88,27 +88,18 @@ public struct ModelVerifier {
   static let classes = 1000
 
   private func measure(id: String, kind: String, _ body: (inout Tally) -> Void) -> CaseResult {
-    let clock = ContinuousClock()
-    var tally = Tally()
-    let duration = clock.measure {
-      do {
-        try withTorchErrors { body(&tally) }
-      } catch {
-        tally.problems.append("\(error)")
-      }
-    }
-    let failures = tally.checks.filter { !$0.passed }
-    return CaseResult(
-      model: reference.name, id: id, kind: kind,
-      passed: failures.isEmpty && tally.problems.isEmpty && !tally.checks.isEmpty, checks: tally.checks.count,
-      worst: tally.checks.max { $0.severity < $1.severity }, failures: failures, problems: tally.problems,
-      seconds: duration / .seconds(1))
+    CaseResult.measured(reference.name, id: id, kind: kind, body)
   }
 }
 
 extension ModelVerifier {
   func makeModel(_ head: Head, imageSize: (height: Int, width: Int)? = nil) -> Model {
     architecture.makeModel(imageSize: imageSize, head: head, dropPath: 0, dtype: dtype, device: device)
+  }
+
+  /// The published classifier with the values that a case is run with.
+  func filledModel(for item: Reference.Case) -> Model {
+    makeModel(.classifier(classes: Self.classes), filledFor: item, reference.state)
   }
 
   private func makeModel(_ head: Head, filledFor item: Reference.Case, _ entries: [Reference.Entry]) -> Model

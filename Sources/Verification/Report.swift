@@ -1,3 +1,5 @@
+import Torch
+
 /// One comparison of numbers with the reference, by its worst element.
 public struct Check: Sendable, Encodable {
   /// What was compared, for example `stage2 first32`.
@@ -44,6 +46,28 @@ public struct CaseResult: Sendable, Encodable {
   public let seconds: Double
 }
 
+extension CaseResult {
+  /// Runs the comparisons of a case; an operator that fails is a problem of the case.
+  static func measured(
+    _ model: String, id: String, kind: String, _ body: (inout Tally) -> Void
+  ) -> CaseResult {
+    var tally = Tally()
+    let duration = ContinuousClock().measure {
+      do {
+        try withTorchErrors { body(&tally) }
+      } catch {
+        tally.problems.append("\(error)")
+      }
+    }
+    let failures = tally.checks.filter { !$0.passed }
+    return CaseResult(
+      model: model, id: id, kind: kind,
+      passed: failures.isEmpty && tally.problems.isEmpty && !tally.checks.isEmpty, checks: tally.checks.count,
+      worst: tally.checks.max { $0.severity < $1.severity }, failures: failures, problems: tally.problems,
+      seconds: duration / .seconds(1))
+  }
+}
+
 /// The comparisons of one case.
 struct Tally {
   private(set) var checks: [Check] = []
@@ -77,6 +101,8 @@ struct Tally {
         name: name, index: worst, expected: expected[worst], actual: actual[worst], error: errors[worst],
         scale: unit, tolerance: tolerance))
   }
+
+  mutating func add(_ check: Check) { checks.append(check) }
 
   /// Compares two numbers.
   mutating func compare(

@@ -3,6 +3,7 @@ public import ArgumentParser
 import Backbones
 import Foundation
 public import Scan
+import Torch
 
 struct BenchmarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -14,8 +15,15 @@ struct BenchmarkCommand: ParsableCommand {
       --rounds, all cases are gone through several times, and the calls of all rounds count together: what slows the \
       machine for a while then slows all cases alike.
 
-      Inference is that of the model prepared for it, its weights folded and packed; --plain and --dtype bfloat16 \
-      measure the model as it was trained.
+      Inference is that of the model prepared for it, its weights folded and packed; --plain measures the model as it was \
+      trained, and so do half-width types on a CPU.
+
+      On a GPU latencies are by its own clock; `wall` is the median until the caller knows that a call is done, and the \
+      images per second are those of calls that do not wait for each other. Memory is what tensors take at most, and what \
+      LibTorch reserves for them. --graph records the operators of a call once and starts them as one.
+
+      --scan measures the 2-D scan alone, at the sizes of each stage of a model, sparx_mamba_t if none is named; on a GPU \
+      against what its memory and its special functions allow: the roofs, measured in the same run.
 
       Rates and latencies are of single calls: the median, the quartiles, and the latencies that 50, 90 and 99 % of the \
       calls do not exceed. A GFLOP/s counts two operations a multiply-add, and for a training step three times those \
@@ -27,9 +35,12 @@ struct BenchmarkCommand: ParsableCommand {
         ganglion benchmark sparx_mamba_t
         ganglion benchmark 'sparx_mamba_*' --size 224,512x1024 --batch 1,8
         ganglion benchmark sparx_mamba_micro --mode train --batch 32 --json
+        ganglion benchmark sparx_mamba_t --device cuda --dtype bfloat16 --batch 128
+        ganglion benchmark sparx_mamba_t --device cuda --dtype float16 --graph
+        ganglion benchmark --scan --device cuda --dtype bfloat16 --batch 128
       """)
 
-  @Argument(
+  @ArgumentParser.Argument(
     help: "Names of models, in which * stands for any text and ? for one character.",
     completion: .list(Architecture.names))
   var models: [String] = []
@@ -45,11 +56,20 @@ struct BenchmarkCommand: ParsableCommand {
   @Option(help: ArgumentHelp("What is timed.", valueName: "inference|train"))
   var mode = BenchmarkCase.Mode.inference
 
-  @Option(help: ArgumentHelp("The arithmetic.", valueName: "float32|bfloat16|float64"))
+  @Option(help: ArgumentHelp("The arithmetic.", valueName: "float32|bfloat16|float16|float64"))
   var dtype = BenchmarkCase.Precision.float32
 
-  @Option(help: ArgumentHelp("The order of feature maps in memory.", valueName: "contiguous|channels_last"))
-  var layout = BenchmarkCase.Layout.contiguous
+  @Option(
+    help: ArgumentHelp(
+      "The order of feature maps in memory; channels_last on a GPU by default, contiguous on a CPU.",
+      valueName: "contiguous|channels_last"))
+  var layout: BenchmarkCase.Layout?
+
+  @Flag(help: "Measure replays of a recorded graph, on a GPU.")
+  var graph = false
+
+  @Flag(help: "Measure the 2-D scan alone, at the sizes of a model's stages.")
+  var scan = false
 
   @Flag(help: "Measure inference of the model as it was trained, without folding and packing its weights.")
   var plain = false
@@ -92,7 +112,7 @@ struct BenchmarkCommand: ParsableCommand {
 
   func validate() throws {
     if order != nil { return }
-    if models.isEmpty { throw ValidationError("name a model; ganglion models lists them.") }
+    if models.isEmpty && !scan { throw ValidationError("name a model; ganglion models lists them.") }
     if !(0...3600).contains(warmUp) {
       throw ValidationError("--warm-up must be from 0 to 3600 seconds, got \(warmUp).")
     }
@@ -111,7 +131,14 @@ struct BenchmarkCommand: ParsableCommand {
     if samples && !json && file == nil {
       throw ValidationError("--samples goes with --json or --output.")
     }
-    _ = try cases()
+    if graph && (mode == .train || scan) {
+      throw ValidationError("--graph is for inference.")
+    }
+    if scan && (size != nil || rounds != 1 || mode == .train) {
+      throw ValidationError(
+        "--scan takes no --size, --rounds or --mode train: sizes are those of the stages.")
+    }
+    _ = try cases(on: .cpu)
   }
 
   func run() throws {
@@ -119,8 +146,14 @@ struct BenchmarkCommand: ParsableCommand {
       try outputJSON(try BenchmarkProcess.measure(order))
       return
     }
+    let device = try engine.resolveDevice()
+    if graph && device == .cpu { throw ValidationError("--graph is for GPUs: give --device cuda.") }
+    if scan {
+      try measureScans(on: device)
+      return
+    }
     let stop = StopSignal(finishing: "what is measured so far")
-    let cases = try cases()
+    let cases = try cases(on: device)
     let load = BenchmarkProcess.loadAverage
     let cores = ProcessInfo.processInfo.activeProcessorCount
     if let load, load >= Double(cores) {
@@ -160,31 +193,70 @@ struct BenchmarkCommand: ParsableCommand {
     }
   }
 
-  /// Every combination, models first, then sizes, then batches.
-  private func cases() throws -> [BenchmarkCase] {
-    let batches = try list(batch, "--batch").map { text in
+  private func measureScans(on device: Device) throws {
+    if let threads = engine.threads { Engine.threadCount = threads }
+    let architectures = models.isEmpty ? [.sparxMambaTiny] : try architectures()
+    say(EngineDescription(device: device).line)
+    let stop = StopSignal(finishing: "this size")
+    var report = try ScanBenchmark.Report(device: device)
+    loop: for architecture in architectures {
+      let shapes = ScanBenchmark.shapes(of: architecture)
+      if shapes.isEmpty { throw ValidationError("\(architecture.rawValue) has no 2-D scan.") }
+      for batch in try batches() {
+        for var shape in shapes {
+          if stop.number != nil { break loop }
+          shape.batch = batch
+          let settings = ScanBenchmark.Settings(
+            shape: shape, dtype: dtype, layout: layout ?? defaultLayout(device), device: device,
+            warmUp: warmUp, duration: duration ?? 1, iterations: iterations)
+          report.add(try ScanBenchmark(settings).run())
+        }
+      }
+    }
+    if let file = file.map(location) {
+      try AtomicFile.write(to: file) { try $0.append(encodedJSON(report)) }
+      say(file.path(percentEncoded: false))
+    }
+    if json { try outputJSON(report) } else { output(report.lines.joined(separator: "\n")) }
+    if let number = stop.number { throw ExitCode(128 + number) }
+  }
+
+  private func defaultLayout(_ device: Device) -> BenchmarkCase.Layout {
+    device == .cpu ? .contiguous : .channelsLast
+  }
+
+  private func batches() throws -> [Int] {
+    try list(batch, "--batch").map { text in
       guard let count = Int(text), (1...65_536).contains(count) else {
         throw ValidationError("--batch must list numbers from 1 to 65536, got '\(text)'.")
       }
       return count
     }
+  }
+
+  /// Every combination, models first, then sizes, then batches.
+  private func cases(on device: Device) throws -> [BenchmarkCase] {
+    let batches = try batches()
     let sizes = try size.map { try list($0, "--size").map(pixelSize) }
     return try architectures().flatMap { architecture in
       (sizes ?? [architecture.input.imageSize]).flatMap { size in
-        batches.map { settings(architecture, size, $0) }
+        batches.map { settings(architecture, size, $0, device) }
       }
     }
   }
 
   private func settings(
-    _ architecture: Architecture, _ size: (height: Int, width: Int), _ batch: Int
+    _ architecture: Architecture, _ size: (height: Int, width: Int), _ batch: Int, _ device: Device
   ) -> BenchmarkCase {
     var settings = BenchmarkCase(model: architecture, height: size.height, width: size.width, batch: batch)
-    (settings.mode, settings.dtype, settings.layout) = (mode, dtype, layout)
+    (settings.mode, settings.dtype) = (mode, dtype)
+    settings.layout = layout ?? defaultLayout(device)
+    (settings.usesGraph, settings.tf32) = (graph, engine.allowsTF32)
+    if case .cuda(let index) = device { settings.gpu = index }
     (settings.kernel, settings.threads) = (kernel.rawValue, engine.threads)
     (settings.warmUp, settings.seed) = (warmUp, seed)
-    // Prepared models compute in the type of their weights, so automatic casts need the plain one.
-    settings.isPlain = plain || dtype == .bfloat16
+    // On a CPU prepared models compute in the type of their weights, so automatic casts need the plain one.
+    settings.isPlain = plain || (dtype.castType != nil && !device.isCUDA)
     settings.iterations = iterations
     if let duration { settings.duration = duration }
     return settings

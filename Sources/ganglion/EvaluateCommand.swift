@@ -19,6 +19,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         ganglion evaluate --checkpoint best.safetensors --data digits --json
         ganglion evaluate --model sparx_mamba_t --pretrained --data imagenet
         ganglion evaluate --model sparx_mamba_t --weights t.pth --data imagenet
+        ganglion evaluate --checkpoint b.safetensors --precision bfloat16
       """)
 
   @OptionGroup var model: ModelOptions
@@ -48,8 +49,8 @@ struct EvaluateCommand: AsyncParsableCommand {
   private func measure() async throws {
     try await model.fetchWeights()
     let stop = StopSignal(finishing: "this batch")
-    engine.start(form: model.form)
-    let (classifier, recipe) = try model.makeClassifier()
+    let device = try engine.start(form: model.form)
+    let (classifier, recipe) = try model.makeClassifier(on: device)
     let samples = try dataset(classifier.classNames, recipe)
     let batches = DataLoader(
       samples, batchSize: loader.batchSize, preprocessing: classifier.input.evaluation, order: .sequential)
@@ -58,7 +59,10 @@ struct EvaluateCommand: AsyncParsableCommand {
     var line = LiveLine(total: samples.count, unit: "images")
     var batch = 0
     do {
-      let score = try await evaluate(classifier.backbone, on: batches, workers: loader.workers) {
+      let score = try await evaluate(
+        classifier.backbone, on: batches, workers: loader.workers, device: device,
+        precision: classifier.precision, format: classifier.format
+      ) {
         line.show(batch * loader.batchSize)
         batch += 1
         return stop.number == nil

@@ -62,8 +62,8 @@ struct PredictCommand: AsyncParsableCommand {
     try await model.fetchWeights()
     // Not before: nothing needs an end in order while standard input is waited for.
     let stop = StopSignal(finishing: "this batch")
-    engine.start(form: model.form)
-    let (classifier, _) = try model.makeClassifier()
+    let device = try engine.start(form: model.form)
+    let (classifier, _) = try model.makeClassifier(on: device)
     var copies = try annotate.map { try AnnotatedCopies(in: $0) }
     var line = LiveLine(total: found.count, unit: "pictures")
     var (done, failures) = (0, problems.count)

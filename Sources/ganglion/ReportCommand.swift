@@ -68,11 +68,12 @@ struct ReportCommand: AsyncParsableCommand {
       throw ValidationError("'\(runFolder)' is not a folder; give the --output of ganglion train.")
     }
     // What served the training serves its model.
-    engine.start(recipe: (try? Recipe(contentsOf: folder.recipe))?.threads)
+    let device = try engine.start(recipe: (try? Recipe(contentsOf: folder.recipe))?.threads)
     let clock = ContinuousClock()
     var last = clock.now
     let report = try await RunReport(
-      of: folder, data: data.map(location), batchSize: batchSize, workers: workers, evaluates: evaluation
+      of: folder, data: data.map(location), batchSize: batchSize, workers: workers, evaluates: evaluation,
+      device: device
     ) { done, count in
       guard clock.now - last > .seconds(10) else { return }
       last = clock.now

@@ -33,6 +33,7 @@ struct TrainCommand: AsyncParsableCommand {
         ganglion train --resume --output runs/demo
         ganglion train --recipe r.yaml --pretrained w.pth --freeze '*norm*'
         ganglion train --recipe r.yaml --set model.name=convnext_tiny --pretrained
+        ganglion train --recipe r.yaml --device cuda:1 --set precision=bfloat16
       """)
 
   @Option(
@@ -116,11 +117,11 @@ struct TrainCommand: AsyncParsableCommand {
       _ = try await network.fetch(Architecture.named(recipe.model.name))
     }
     let stop = StopSignal()
-    engine.start(recipe: recipe.threads)
+    let device = try engine.start(recipe: recipe.threads)
     let data = try recipe.makeData()
     let checkpoint = try existing.map { try Checkpoint(contentsOf: $0.last) }
     // Before the folder is made, so that weights that do not fit leave nothing behind.
-    let trainer = try Trainer(recipe, data: data, resuming: checkpoint)
+    let trainer = try Trainer(recipe, data: data, device: device, resuming: checkpoint)
     let folder: RunFolder
     if let existing {
       folder = existing
@@ -140,8 +141,9 @@ struct TrainCommand: AsyncParsableCommand {
     )
     if let rates = recipe.optimizer.layerRates(store.layerGroups) { say(rates) }
     trainer.observers = [
-      try JSONLog(folder, interval: recipe.logSteps, resumingAt: checkpoint?.progress),
-      try EventFile(folder, interval: recipe.logSteps), ProgressLine(),
+      try JSONLog(
+        folder, interval: recipe.logSteps, resumingAt: checkpoint?.progress, device: device),
+      try EventFile(folder, interval: recipe.logSteps), ProgressLine(device: device),
     ]
     let outcome = try await trainer.run { stop.number == nil }
     if outcome == .stopped, let number = stop.number {

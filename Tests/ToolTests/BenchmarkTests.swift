@@ -3,6 +3,7 @@ import Foundation
 import Layers
 import TestSupport
 import Testing
+import Torch
 
 @testable import Analysis
 
@@ -53,10 +54,12 @@ import Testing
 
   @Test(arguments: [
     ["--mode", "train", "--dtype", "float64"], ["--dtype", "bfloat16"],
+    ["--mode", "train", "--dtype", "float16"],
     ["--kernel", "naive", "--layout", "channels_last"],
   ])
   func everySettingIsMeasured(options: [String]) throws {
-    let result = try Tool.run(["benchmark", "sparx_mamba_micro", "--json"] + quick + options)
+    let result = try Tool.run(
+      ["benchmark", "sparx_mamba_micro", "--json", "--device", "cpu"] + quick + options)
     #expect(result.status == 0, "\(result.errors)")
     let object = try JSONDecoder().decode(JSON.self, from: Data(result.output.utf8))
     let kernel = options.contains("naive") ? "naive" : "compiled"
@@ -85,6 +88,29 @@ import Testing
       let summary = try item["summary"].object()
       #expect(try #require(summary["p50"]).number() <= #require(summary["p99"]).number())
       #expect(try #require(summary["images_per_second"]).number() > 0)
+    }
+  }
+
+  @Test func scansOfEachStage() throws {
+    let arguments = ["benchmark", "--scan", "sparx_mamba_micro", "--device", "cpu", "--threads", "1"]
+    let result = try Tool.run(arguments + ["--iterations", "1", "--warm-up", "0", "--json"])
+    #expect(result.status == 0, "\(result.errors)")
+    let report = try JSONDecoder().decode(JSON.self, from: Data(result.output.utf8))
+    #expect(try report["engine"]["device"].string() == "cpu")
+    let scans = try report["results"].array()
+    let model = Architecture.sparxMambaMicro.makeModel(device: .meta)
+    #expect(scans.count == model.backbone.featureInfo.count)
+    for (index, scan) in scans.enumerated() {
+      let shape = try scan["shape"].object()
+      let size = try #require(shape["height"]).int()
+      #expect(size == Architecture.sparxMambaMicro.input.size / model.backbone.featureInfo[index].stride)
+      let elements = try #require(shape["channels"]).int() * size * size
+      let inner = try #require(shape["rank"]).int() + 2 * #require(shape["states"]).int()
+      // Map and projections are read, the result is written, all float32.
+      #expect(try scan["forward"]["bytes"].int() == 4 * (2 * elements + 4 * inner * size * size))
+      #expect(try scan["forward"]["seconds"].number() > 0)
+      #expect(try scan["training"]["seconds"].number() > 0)
+      #expect(try scan["forward"].member("byte_roof") == nil)
     }
   }
 
@@ -148,6 +174,11 @@ import Testing
       (["sparx_mamba_micro", "--rounds", "0"], "--rounds must be"),
       (["sparx_mamba_micro", "--samples"], "--samples goes with"),
       (["sparx_mamba_micro", "--dtype", "int8"], "'int8' is invalid"),
+      (["sparx_mamba_micro", "--device", "cuda:99"], "--device cuda:99: "),
+      (["sparx_mamba_micro", "--device", "cpu", "--graph"], "--graph is for GPUs"),
+      (["sparx_mamba_micro", "--mode", "train", "--graph"], "--graph is for inference"),
+      (["--scan", "--size", "64"], "--scan takes no --size"),
+      (["--scan", "convnext_tiny", "--device", "cpu"], "convnext_tiny has no 2-D scan"),
       (["sparx_mamba_micro", "--mode", "both"], "'both' is invalid"),
     ] as [([String], String)])
   func badInputEndsInOneSentence(arguments: [String], words: String) throws {

@@ -78,7 +78,7 @@ import Testing
     ("ganglion inspect sparx_mamba_b", ["sparx_mamba_b"]),
     ("ganglion predict --model sparx_mamba_m", ["sparx_mamba_micro"]),
     ("ganglion models --sort m", ["multiply-adds"]),
-    ("ganglion verify --dtype f", ["float32", "float64"]),
+    ("ganglion verify --dtype f", ["float32", "float64", "float16"]),
     ("ganglion predict --checkpoint be", ["best.safetensors"]),
     ("ganglion predict --annotate a-", ["a-folder"]),
     ("ganglion evaluate --data a-", ["a-folder"]),

@@ -52,6 +52,26 @@ import Torch
     expectClose(optimizer.state[2].second, v[1], 1e-12)
   }
 
+  @Test func aSkippedStepChangesNothing() {
+    let parameters = makeParameters()
+    let optimizer = AdamW([ParameterGroup(parameters, weightDecay: 0.1)])
+    setGradients(parameters, 1)
+    optimizer.step(learningRate: 0.1, unless: Tensor(Float(0)))
+    let before = parameters.map { $0.array(Double.self) }
+    let moments = optimizer.state.map { $0.first.array(Double.self) }
+    parameters[0].gradient = Tensor([Double.infinity, 0, .nan])
+    optimizer.step(learningRate: 0.1, unless: Tensor(Float(1)))
+    #expect(parameters.map { $0.array(Double.self) } == before)
+    #expect(optimizer.state.map { $0.first.array(Double.self) } == moments)
+    expectEqual(optimizer.state[0].step, [1], [])
+    // A step that is not skipped is the usual one.
+    let usual = makeParameters()
+    let other = AdamW([ParameterGroup(usual, weightDecay: 0.1)])
+    setGradients(usual, 1)
+    other.step(learningRate: 0.1)
+    #expect(usual.map { $0.array(Double.self) } == before)
+  }
+
   @Test(arguments: [(0.0, false), (0.9, false), (0.9, true)]) func sgdIsItsFormula(
     _ momentum: Double, _ nesterov: Bool
   ) {

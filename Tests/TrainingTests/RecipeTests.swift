@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Torch
 import Training
 
 @Suite struct RecipeTests {
@@ -46,6 +47,18 @@ import Training
     #expect(try Recipe(yaml: recipe.json(), source: "test") == recipe)
   }
 
+  @Test(
+    arguments: [
+      ("layout: null", nil, MemoryFormat.channelsLast), ("", nil, .channelsLast),
+      ("layout: contiguous", nil, nil), ("layout: channels_last", .channelsLast, .channelsLast),
+    ] as [(String, MemoryFormat?, MemoryFormat?)])
+  func anOpenLayoutIsTheDevices(yaml: String, cpu: MemoryFormat?, gpu: MemoryFormat?) throws {
+    let recipe = try Recipe(yaml: yaml, source: "test")
+    #expect(recipe.memoryFormat(on: .cpu) == cpu)
+    #expect(recipe.memoryFormat(on: .cuda(0)) == gpu)
+    #expect(try Recipe(yaml: recipe.yaml(), source: "test") == recipe)
+  }
+
   @Test func overridesWin() throws {
     let recipe = try Recipe(
       yaml: "epochs: 3\nbatch_size: 8", source: "test",
@@ -79,6 +92,8 @@ import Training
     ("model:\n  name: resnet", ["`model.name` must be one of", "`sparx_mamba_micro`", "got `resnet`"]),
     ("model:\n  depths: [1, 2]", ["`model.depths` must be 4 whole numbers"]),
     ("model:\n  widths: [16, 32, 64, 97]", ["`model.widths` must be 4 multiples of 4"]),
+    ("layout: diagonal", ["`layout` expected one of `contiguous`, `channels_last`, got `diagonal`"]),
+    ("precision: int8", ["`precision` expected one of `float32`, `bfloat16`, `float16`, got `int8`"]),
     ("epochs: 0", ["`epochs` must be from 1"]),
     ("epochs: 9000000000000000000", ["`epochs` must be from 1 to"]),
     ("optimizer:\n  learning_rate: .nan", ["`optimizer.learning_rate` must be at least 0"]),

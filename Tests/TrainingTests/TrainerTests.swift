@@ -179,6 +179,65 @@ func inScratch<Result>(_ body: (URL) async throws -> Result) async throws -> Res
     }
   }
 
+  /// Gradients that overflow float16 halve the scale and change no parameter, and the run goes on from there.
+  @Test func anOverflowInFloat16IsLeftOut() async throws {
+    let recipe = tinyRecipe {
+      $0.precision = .float16
+      $0.epochs = 1
+      $0.emaDecay = nil
+    }
+    let data = try recipe.makeData()
+    try await inScratch { url in
+      let folder = RunFolder(url: url)
+      let trainer = try Trainer(recipe, data: data, folder: folder)
+      let recorder = Recorder()
+      trainer.observers = [recorder]
+      func step(scaledBy factor: String) async throws {
+        trainer.progress.lossScale = try JSONDecoder().decode(
+          LossScale.self, from: Foundation.Data(#"{"factor": \#(factor), "steadySteps": 7}"#.utf8))
+        let next = trainer.progress.step + 1
+        _ = try await trainer.run { trainer.progress.step < next }
+      }
+      #expect(trainer.progress.lossScale == LossScale())
+      let stem = try #require(trainer.model.store["patch_embed.0.weight"]).tensor
+      try await step(scaledBy: "1024")
+      #expect(trainer.progress.lossScale?.steadySteps == 8)
+      let before = stem.bytes()
+      try await step(scaledBy: "1e30")
+      #expect(stem.bytes() == before)
+      #expect(trainer.progress.lossScale?.factor == 5e29)
+      try await step(scaledBy: "1024")
+      #expect(stem.bytes() != before)
+      #expect(recorder.steps.map { $0.gradientNorm == nil } == [false, true, false])
+      #expect(recorder.steps.allSatisfy { $0.loss.isFinite })
+
+      let resumed = try Trainer(recipe, data: data, folder: folder)
+      try resumed.restore(Checkpoint(contentsOf: folder.last))
+      #expect(resumed.progress.lossScale == trainer.progress.lossScale)
+      let rest = try await resumed.recorded()
+      #expect(rest.steps.map(\.step) == [4])
+      let log = try JSONLog(folder, interval: 1)
+      for step in recorder.steps { try log.didStep(step) }
+      let history = try MetricsHistory(contentsOf: folder.metrics)
+      #expect(history.steps.map { $0.gradientNorm == nil } == [false, true, false])
+    }
+  }
+
+  /// Where even the smallest scale overflows, the run ends.
+  @Test func gradientsThatAreNoNumbersStopTheRun() async throws {
+    let recipe = tinyRecipe { $0.emaDecay = nil }
+    let trainer = try Trainer(recipe, data: try recipe.makeData())
+    // A scale so small that its inverse makes every gradient infinite.
+    trainer.progress.lossScale = try JSONDecoder().decode(
+      LossScale.self, from: Foundation.Data(#"{"factor": 1e-320, "steadySteps": 0}"#.utf8))
+    do {
+      _ = try await trainer.run()
+      Issue.record("the run went on")
+    } catch let error as TrainingError {
+      #expect(error.description.contains("step 0: the gradients' norm is"), "\(error)")
+    }
+  }
+
   @Test func checkpointsComeAtTheIntervalAskedFor() async throws {
     let recipe = tinyRecipe {
       $0.epochs = 1

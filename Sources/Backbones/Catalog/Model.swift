@@ -46,15 +46,20 @@ public struct Model {
   /// It computes the same function to within rounding, faster and without gradients. It keeps tensors of its own, so
   /// this model may go; changes of this model's parameters after the call do not reach it.
   ///
-  /// - Parameter device: where it is to run; there are kernels for the CPU.
+  /// - Parameter dtype: on a GPU, the type that products and maps are computed in: `.bfloat16` or `.float16`, with sums and
+  ///   the scans' states in single precision; that of the parameters if absent.
   /// - Returns: the prepared model, which can be neither trained nor saved: there is nothing to train in it.
-  public func prepared(for device: Device = .cpu) -> PreparedModel {
-    if device != .cpu || store.device != .cpu {
+  public func prepared(dtype: DType? = nil) -> PreparedModel {
+    if let dtype, dtype != store.dtype, !store.device.isCUDA {
       fatalError(
-        "Model.prepared: there are kernels for the CPU only, got a model on \(store.device) for \(device)")
+        "Model.prepared: models on \(store.device) compute in the type of their parameters, \(store.dtype), got \(dtype)"
+      )
     }
+    let type = dtype == store.dtype ? nil : dtype
     return withoutGradients {
-      PreparedModel(architecture, makeBackbone(ParameterStore(preparing: store).root, head))
+      PreparedModel(
+        architecture, makeBackbone(ParameterStore(preparing: store, dtype: type).root, head),
+        device: store.device, dtype: type)
     }
   }
 

@@ -47,7 +47,28 @@ struct ReducedProjection: Layer {
 ///
 /// The count of the projection's outputs is the largest multiple of the parts; missing channels are the mean over
 /// channels (1) or an adaptive average over channels (2).
-struct JoinedProjection {
+enum JoinedProjection {
+  case steps(SteppedJoinedProjection)
+  case product(DenseJoinedProjection)
+
+  init(_ scope: Scope, _ width: Int, parts: Int, outputs: Int) {
+    self =
+      scope.store.device.isCUDA
+      ? .product(DenseJoinedProjection(scope, width, parts: parts, outputs: outputs))
+      : .steps(SteppedJoinedProjection(scope, width, parts: parts, outputs: outputs))
+  }
+
+  /// The map `[B, outputs, H, W]` of the parts, `[B, C, H, W]` each.
+  func callAsFunction(_ parts: [Tensor]) -> Tensor {
+    switch self {
+    case .steps(let projection): projection(parts)
+    case .product(let projection): projection(parts)
+    }
+  }
+}
+
+/// ``JoinedProjection`` as it is written.
+struct SteppedJoinedProjection {
   let join: ShuffledJoin
   let depthwise: Conv2d
   let project: Conv2d

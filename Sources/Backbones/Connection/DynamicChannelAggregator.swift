@@ -65,11 +65,14 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     let q = query(x)  // [B, C, h, w]
     let k = key(keysAndValues[0])
     let v = value(keysAndValues[1])  // [B, C, H, W]
-    let attended = Tensor.attention(
-      query: q.reshape(B * groups, C / groups, q.size(2) * q.size(3)),
-      key: k.reshape(B * groups, C / groups, k.size(2) * k.size(3)),
-      value: v.reshape(B * groups, C / groups, H * W)
-    ).reshape(B, C, H, W)
+    let attended =
+      x.device.isCUDA
+      ? attendedOnGPU(q, k, v)
+      : Tensor.attention(
+        query: q.reshape(B * groups, C / groups, q.size(2) * q.size(3)),
+        key: k.reshape(B * groups, C / groups, k.size(2) * k.size(3)),
+        value: v.reshape(B * groups, C / groups, H * W)
+      ).reshape(B, C, H, W)
     switch shortcut {
     case .queryAndValue:
       let own = (q.size(2), q.size(3)) == (H, W) ? q : x
@@ -77,5 +80,19 @@ public struct DynamicChannelAggregator: CrossLayerAggregator {
     case .none:
       return output([attended])
     }
+  }
+
+  /// The attention of all channels to all, with weights of zero outside a channel's group, over maps stored channels last:
+  /// three products of whole maps as they lie, where groups apart would be copied.
+  private func attendedOnGPU(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> Tensor {
+    let (B, C, H, W) = v.shape4
+    func pixels(_ map: Tensor) -> Tensor {
+      map.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, C]
+    }
+    let queries = pixels(q)
+    let weights = queries.transpose(1, 2).matmul(pixels(k))  // [B, C, C]
+      .groupSoftmax(groups: groups, scale: 1 / Double(queries.size(1)).squareRoot())
+    let attended = pixels(v).matmul(weights.transpose(1, 2))  // [B, L, C]
+    return attended.reshape(B, H, W, C).permute(0, 3, 1, 2)
   }
 }

@@ -18,6 +18,9 @@ const char *ccuda_last_error(void);
 
 // ---- the driver
 
+/// Whether NVIDIA's driver is installed, which does not say that a GPU can be used.
+bool ccuda_has_driver(void);
+
 /// The GPUs that the driver shows; 0 without a driver, and then `ccuda_last_error` says what is missing.
 int32_t ccuda_device_count(void);
 
@@ -40,20 +43,25 @@ int32_t ccuda_describe(int32_t device, ccuda_device *facts);
 int32_t ccuda_program_count(void);
 const char *ccuda_program_name(int32_t index);
 
-/// A set of macros that a program is used with, as "ELEMENT=2 RANK=6"; for compiling everything without a GPU.
-int32_t ccuda_configuration_count(const char *program);
-const char *_Nullable ccuda_configuration(const char *program, int32_t index);
-
 /// The version of NVRTC, such as 13.0; null without it, and then `ccuda_last_error` says where it was looked for.
 const char *_Nullable ccuda_compiler_version(void);
+
+/// Where LibTorch's libraries are: NVRTC is looked for beside them first.
+void ccuda_set_library_folder(const char *folder);
 
 /// The machine code of a program for an architecture such as "sm_90"; free() it. Null on failure; the sentence then holds
 /// the compiler's log. Not from the cache.
 void *_Nullable ccuda_compile(
     const char *program, const char *macros, const char *architecture, size_t *byte_count);
 
+/// The same by way of the cache, as for a GPU of that architecture.
+void *_Nullable ccuda_load_code(
+    const char *program, const char *macros, const char *architecture, size_t *byte_count);
+
 /// The folder that compiled kernels are kept in: GANGLION_KERNEL_CACHE, or ganglion/kernels in the user's cache.
 const char *ccuda_cache_folder(void);
+/// Whether it can be written; otherwise each process compiles anew.
+bool ccuda_cache_is_writable(void);
 /// How many kernels this process compiled and how many it took from the folder.
 void ccuda_cache_counts(int64_t *compiled, int64_t *found);
 

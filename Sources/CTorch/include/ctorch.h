@@ -122,10 +122,45 @@ const char *ct_library_path(void);
 const char *ct_cpu_capability(void);
 int32_t ct_threads(void);
 void ct_set_threads(int32_t count);
-bool ct_has_cuda(void);
 // Reproducible kernels only; memory is filled with NaN before use. One switch for the whole process.
 bool ct_deterministic(void);
 void ct_set_deterministic(bool value);
+
+// ---- NVIDIA GPUs
+typedef struct ct_event_s *ct_event;
+typedef struct ct_graph_s *ct_graph;
+
+// The GPUs that can be used; 0 if there are none, and then `ct_last_error` says why. The first call loads LibTorch's CUDA
+// library if there is a driver; TF32 is off then.
+int32_t ct_cuda_count(void);
+// Waits for everything that was started on the GPU.
+int32_t ct_cuda_synchronize(int32_t index);
+// Bytes that tensors take, and that LibTorch has taken from the GPU for them.
+typedef struct {
+  int64_t allocated, peak_allocated, reserved, peak_reserved;
+} ct_memory;
+int32_t ct_cuda_memory(int32_t index, ct_memory *out);
+int32_t ct_cuda_reset_peak(int32_t index);
+int32_t ct_cuda_empty_cache(void);
+// Whether float32 products and convolutions may round their operands to TF32.
+bool ct_tf32(void);
+void ct_set_tf32(bool value);
+// Whether cuDNN tries its algorithms once for each shape and keeps the fastest.
+void ct_set_convolution_search(bool value);
+
+// A moment on the current stream of a GPU.
+ct_event _Nullable ct_event_create(void);
+void ct_event_release(ct_event event);
+int32_t ct_event_record(ct_event event, int32_t index);
+// Waits for `end`.
+int32_t ct_event_milliseconds(ct_event start, ct_event end, double *out);
+
+// Everything that is started between begin and end, to be started again as a whole.
+ct_graph _Nullable ct_graph_create(int32_t index);
+void ct_graph_release(ct_graph graph);
+int32_t ct_graph_begin(ct_graph graph);
+int32_t ct_graph_end(ct_graph graph);
+int32_t ct_graph_replay(ct_graph graph);
 
 // ---- the scan (see cscan.h for the mathematics)
 // y [B, D, L] of u, delta [B, D, L], a [D, N], b, c [B, G, N, L], and optional d [D], z [B, D, L], delta_bias [D].
@@ -149,6 +184,24 @@ ct_tensor _Nullable ct_map_norm(ct_tensor x, ct_tensor weight, ct_tensor bias, d
 ct_tensor _Nullable ct_map_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_tensor offset, ct_tensor branch);
 // Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
 ct_tensor _Nullable ct_map_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
+
+// ---- maps on a GPU: differentiable, in the type of the automatic casts where they are on. x [B, C, H, W] in any layout;
+// results are channels last. Parameters in any floating-point type.
+// activation(conv(x) + bias [+ x]): a zero-padded depthwise convolution by weight [C, 1, k, k].
+ct_tensor _Nullable ct_depthwise(
+    ct_tensor x, ct_tensor weight, ct_tensor _Nullable bias, int64_t stride, int64_t padding, bool adds_input,
+    int32_t activation);
+// The group norm of one group.
+ct_tensor _Nullable ct_one_group_norm(ct_tensor x, ct_tensor weight, ct_tensor bias, double epsilon);
+// scale [C] * shortcut + offset [C] + branch.
+ct_tensor _Nullable ct_scaled_sum(ct_tensor shortcut, ct_tensor scale, ct_tensor offset, ct_tensor branch);
+// Maps joined along channels; with `order` (int32), channel j of the result is channel order[j] of the joined.
+ct_tensor _Nullable ct_join(const ct_tensor _Nonnull *_Nonnull maps, int32_t count, ct_tensor _Nullable order);
+
+// softmax(scale x) of [B, C, C] over the columns of a row's own group of C / groups channels; zeros in the others.
+ct_tensor _Nullable ct_group_softmax(ct_tensor x, int64_t groups, double scale);
+// activation(x + bias) in place, and without gradients.
+ct_tensor _Nullable ct_bias_activation(ct_tensor x, ct_tensor bias, int32_t activation);
 
 // The instruction set of the CPU kernels of scans and maps ("portable", "avx2", …), and a switch for tests and benchmarks.
 const char *ct_scan_capability(void);

@@ -28,10 +28,8 @@ public final class EventFile: TrainingObserver {
   public func didStep(_ record: StepRecord) throws {
     guard record.step % interval == 0 || record.step == record.steps else { return }
     try write(
-      [
-        ("training/loss", record.loss), ("training/learning_rate", record.learningRate),
-        ("training/gradient_norm", record.gradientNorm),
-      ], step: record.step)
+      [("training/loss", record.loss), ("training/learning_rate", record.learningRate)]
+        + (record.gradientNorm.map { [("training/gradient_norm", $0)] } ?? []), step: record.step)
   }
 
   public func didEndEpoch(_ record: EpochRecord) throws {

@@ -1,5 +1,6 @@
 import Foundation
 public import Scan
+public import Torch
 
 /// The metrics log: a JSON object a line, for what computes, every interval of steps and every epoch.
 ///
@@ -16,6 +17,7 @@ public final class JSONLog: TrainingObserver {
 
   private let file: AppendedFile
   private let interval: Int
+  private let device: Device
   private let encoder = JSONEncoder()
   private let start = ContinuousClock.now
   private var rate = RateMeter()
@@ -28,14 +30,18 @@ public final class JSONLog: TrainingObserver {
   ///   - folder: the run's folder.
   ///   - interval: steps between lines.
   ///   - progress: where the run goes on; lines from beyond are dropped, as they will be written again.
-  ///   - engine: what computes.
+  ///   - device: where the model lives.
+  ///   - engine: what computes; what the current task computes with there if absent.
   /// - Throws: ``TrainingError`` if the file cannot be written.
   public init(
-    _ folder: RunFolder, interval: Int, resumingAt progress: Progress? = nil,
-    engine: EngineDescription = EngineDescription()
+    _ folder: RunFolder, interval: Int, resumingAt progress: Progress? = nil, device: Device = .cpu,
+    engine: EngineDescription? = nil
   ) throws {
     self.interval = interval
-    engineLine = EngineLine(step: progress?.step ?? 0, epoch: progress?.epoch ?? 0, engine: engine)
+    self.device = device
+    engineLine = EngineLine(
+      step: progress?.step ?? 0, epoch: progress?.epoch ?? 0,
+      engine: engine ?? EngineDescription(device: device))
     encoder.keyEncodingStrategy = .convertToSnakeCase
     encoder.outputFormatting = .sortedKeys
     if let progress, let text = try? String(contentsOf: folder.metrics, encoding: .utf8) {
@@ -53,7 +59,8 @@ public final class JSONLog: TrainingObserver {
     guard record.step % interval == 0 || record.step == record.steps else { return }
     try write(
       StepLine(
-        record, imagesPerSecond: rate.perSecond, memoryBytes: residentMemory(), seconds: seconds))
+        record, imagesPerSecond: rate.perSecond, memoryBytes: residentMemory(),
+        deviceMemoryBytes: device.memory?.peakAllocated, seconds: seconds))
   }
 
   public func didEndEpoch(_ record: EpochRecord) throws {

@@ -27,19 +27,24 @@ public struct StepLine: Codable, Hashable, Sendable {
   public let loss: Double
   /// The learning rate of this step.
   public let learningRate: Double
-  /// The joint norm of all gradients before clipping.
-  public let gradientNorm: Double
+  /// The joint norm of all gradients before clipping; absent if they overflowed float16.
+  public let gradientNorm: Double?
   /// Training images per second since the epoch began.
   public let imagesPerSecond: Double
   /// The bytes of memory that the process occupied.
   public let memoryBytes: Int
+  /// The most bytes of the GPU's memory that tensors have taken; absent on a CPU.
+  public let deviceMemoryBytes: Int?
   /// The wall-clock time since the run was started or resumed; absent in logs of earlier versions.
   public let seconds: Double?
 
-  init(_ record: StepRecord, imagesPerSecond: Double, memoryBytes: Int, seconds: Double) {
+  init(
+    _ record: StepRecord, imagesPerSecond: Double, memoryBytes: Int, deviceMemoryBytes: Int?, seconds: Double
+  ) {
     (step, epoch, loss) = (record.step, record.epoch, record.loss)
     (learningRate, gradientNorm) = (record.learningRate, record.gradientNorm)
-    (self.imagesPerSecond, self.memoryBytes, self.seconds) = (imagesPerSecond, memoryBytes, seconds)
+    (self.imagesPerSecond, self.seconds) = (imagesPerSecond, seconds)
+    (self.memoryBytes, self.deviceMemoryBytes) = (memoryBytes, deviceMemoryBytes)
   }
 }
 

@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+public import Torch
 
 /// How a run goes, for people, on standard error: one live line on a terminal, else a line every ten seconds.
 public final class ProgressLine: TrainingObserver {
@@ -8,8 +9,14 @@ public final class ProgressLine: TrainingObserver {
   private var lastShown: ContinuousClock.Instant?
   private var epochStart = ContinuousClock.now
 
+  private let device: Device
+
   /// A line that appears with the first step.
-  public init() {}
+  ///
+  /// - Parameter device: where the model lives; the memory shown is that device's.
+  public init(device: Device = .cpu) { self.device = device }
+
+  private var memory: Int { device.memory?.allocated ?? residentMemory() }
 
   public func didStep(_ record: StepRecord) {
     rate.add(record.imageCount)
@@ -35,8 +42,8 @@ public final class ProgressLine: TrainingObserver {
     let left = Double((record.steps - record.step) * record.imageCount) / max(rate.perSecond, 1e-9)
     return "epoch \(record.epoch + 1)/\(record.epochs)  step \(record.step)/\(record.steps)"
       + "  loss \(fixed(record.loss, 4))  learning rate \(String(format: "%.2e", record.learningRate))"
-      + "  gradient norm \(fixed(record.gradientNorm, 2))  \(fixed(rate.perSecond, 0)) images/s"
-      + "  \(residentMemory() >> 20) MiB  \(clock(left)) left"
+      + "  gradient norm \(record.gradientNorm.map { fixed($0, 2) } ?? "too large")"
+      + "  \(fixed(rate.perSecond, 0)) images/s  \(memory >> 20) MiB  \(clock(left)) left"
   }
 
   private func show(_ text: String, isLast: Bool) {

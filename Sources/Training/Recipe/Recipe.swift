@@ -1,3 +1,5 @@
+public import Torch
+
 /// A complete description of a training run: the unit that people share.
 ///
 /// Read from YAML, where names are in snake case (``init(contentsOf:overrides:)``); the values below are the
@@ -29,8 +31,9 @@ public struct Recipe: Codable, Hashable, Sendable {
   @Nullable public var emaDecay: Double?
   /// The type of matrix products and convolutions.
   public var precision = Precision.float32
-  /// The order of feature maps in memory, which changes speed and last digits.
-  public var layout = Layout.contiguous
+  /// The order of feature maps in memory, which changes speed and last digits; `null` for the faster one:
+  /// `channels_last` on a GPU, `contiguous` on a CPU.
+  @Nullable public var layout: Layout?
   /// Steps between checkpoints within an epoch; `null` for one at the end of each epoch.
   @Nullable public var checkpointSteps: Int?
   /// Steps between lines of the metrics log.
@@ -192,6 +195,17 @@ public struct Recipe: Codable, Hashable, Sendable {
     case float32
     /// The upper half of single precision, by automatic casts.
     case bfloat16
+    /// IEEE half precision, by automatic casts, with a ``LossScale``.
+    case float16
+
+    /// The type of automatic casts; `nil` for none.
+    public var castType: DType? {
+      switch self {
+      case .float32: nil
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+    }
   }
 
   /// The order of a feature map's elements in memory.
@@ -200,5 +214,16 @@ public struct Recipe: Codable, Hashable, Sendable {
     case contiguous
     /// Channels of a position together.
     case channelsLast = "channels_last"
+  }
+}
+
+extension Recipe {
+  /// The order of feature maps in memory on a device; `nil` for positions of a channel together.
+  public func memoryFormat(on device: Device) -> MemoryFormat? {
+    switch layout {
+    case .contiguous: nil
+    case .channelsLast: .channelsLast
+    case nil: device == .cpu ? nil : .channelsLast
+    }
   }
 }

@@ -23,36 +23,77 @@ public struct Classifier {
   public let input: InputPreparation
   /// The names of the classes, in the order of the logits.
   public let classNames: [String]
+  /// Where the network's parameters live.
+  public let device: Device
+  /// The type of matrix products and convolutions by automatic casts; `nil` for that of the parameters.
+  public let precision: DType?
 
-  /// A classifier of these parts, prepared for inference.
+  /// A classifier of these parts, prepared for inference where that serves its device and precision.
   ///
   /// - Parameters:
   ///   - model: the model, which may go afterwards.
   ///   - input: how pictures become inputs.
   ///   - classNames: one for each logit.
-  public init(_ model: Model, input: InputPreparation, classNames: [String]) {
-    self.init(model.prepared().backbone, input: input, classNames: classNames)
+  ///   - precision: the type of matrix products and convolutions; `nil` for that of the parameters.
+  public init(_ model: Model, input: InputPreparation, classNames: [String], precision: DType? = nil) {
+    let device = model.store.device
+    self.init(
+      Self.prepares(for: device, precision)
+        ? model.prepared(dtype: device.isCUDA ? precision : nil).backbone : model.backbone, input: input,
+      classNames: classNames, device: device, precision: precision)
   }
 
   /// A classifier of these parts, which runs a network as it is.
-  public init(_ backbone: any Backbone, input: InputPreparation, classNames: [String]) {
+  ///
+  /// - Parameters:
+  ///   - backbone: the network, in evaluation mode.
+  ///   - input: how pictures become inputs.
+  ///   - classNames: one for each logit.
+  ///   - device: where the network's parameters live.
+  ///   - precision: the type of matrix products and convolutions by automatic casts; `nil` for that of the parameters.
+  public init(
+    _ backbone: any Backbone, input: InputPreparation, classNames: [String], device: Device = .cpu,
+    precision: DType? = nil
+  ) {
     self.backbone = backbone
     self.input = input
     self.classNames = classNames
+    self.device = device
+    self.precision = precision
+  }
+
+  /// Whether a model is folded and packed for inference on a device in a precision.
+  public static func prepares(for device: Device, _ precision: DType?) -> Bool {
+    // Prepared models on the CPU compute in the type of their weights, so automatic casts need the plain one.
+    device.isCUDA || precision == nil
+  }
+
+  /// The order of images in memory that the network is fast with.
+  public var format: MemoryFormat? { device == .cpu ? nil : .channelsLast }
+
+  private func computing(_ body: (any Backbone) -> Tensor) -> Tensor {
+    withoutGradients { withAutocast(precision, on: device) { body(backbone) }.to(.float32) }
   }
 
   /// The classifier in a checkpoint of `ganglion train`.
   ///
+  /// - Parameters:
+  ///   - file: the checkpoint.
+  ///   - device: where it is to run.
   /// - Throws: `CheckpointError`, ``RecipeError`` or `ParameterMismatch` for a file that is none.
-  public init(contentsOf file: URL) throws {
-    try self.init(Checkpoint(contentsOf: file))
+  public init(contentsOf file: URL, device: Device = .cpu) throws {
+    try self.init(Checkpoint(contentsOf: file), device: device)
   }
 
   /// The classifier of a checkpoint.
   ///
+  /// - Parameters:
+  ///   - checkpoint: the trained model.
+  ///   - device: where it is to run.
   /// - Throws: what ``Checkpoint/makeModel(device:)`` throws.
-  public init(_ checkpoint: Checkpoint) throws {
-    self.init(try checkpoint.makeModel(), input: checkpoint.input, classNames: checkpoint.classNames)
+  public init(_ checkpoint: Checkpoint, device: Device = .cpu) throws {
+    self.init(
+      try checkpoint.makeModel(device: device), input: checkpoint.input, classNames: checkpoint.classNames)
   }
 
   /// The `count` most probable classes of a picture, most probable first.
@@ -100,10 +141,9 @@ public struct Classifier {
   private func classes(_ pixels: [Float], _ shape: [Int], _ count: Int) throws -> [[ClassProbability]] {
     let count = min(count, classNames.count)
     let (values, indices) = try withTorchErrors {
-      withoutGradients {
-        let top = backbone(Tensor(pixels, shape)).to(.float32).softmax(-1).topK(count)
-        return (top.values.array(Double.self), top.indices.array(Int.self))
-      }
+      let images = Tensor(pixels, shape).sent(to: device, format: format)
+      let top = computing { $0(images) }.softmax(-1).topK(count)
+      return (top.values.array(Double.self), top.indices.array(Int.self))
     }
     return (0..<shape[0]).map { row in
       (row * count..<(row + 1) * count).map { place in
@@ -119,9 +159,12 @@ public struct Classifier {
   /// - Throws: `TorchError` if the model cannot compute, for example for want of memory.
   public func features(of image: Image) throws -> [Tensor] {
     let side = input.imageSize
-    let images = Tensor(input.planes(of: image), [1, input.channels, side, side])
+    let pixels = input.planes(of: image)
     return try withTorchErrors {
-      withoutGradients { backbone.features(of: images).map { $0.to(.float32)[0] } }
+      let images = Tensor(pixels, [1, input.channels, side, side]).sent(to: device, format: format)
+      return withoutGradients {
+        withAutocast(precision, on: device) { backbone.features(of: images) }.map { $0.to(.float32)[0] }
+      }
     }
   }
 }

@@ -12,4 +12,6 @@ public struct Progress: Codable, Hashable, Sendable {
   public var bestTop1: Double?
   /// The epoch of the best accuracy, from 0.
   public var bestEpoch: Int?
+  /// What multiplies the loss, in float16.
+  public var lossScale: LossScale?
 }

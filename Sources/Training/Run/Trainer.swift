@@ -25,7 +25,7 @@ public final class Trainer {
   /// The moving average of its weights, if the recipe asks for one.
   public let average: WeightAverage?
   /// How far the run has come.
-  public private(set) var progress = Progress()
+  public internal(set) var progress = Progress()
   /// Who is told of steps and epochs.
   public var observers: [any TrainingObserver] = []
 
@@ -84,6 +84,7 @@ public final class Trainer {
     parameters = model.store.parameters
     learningRate = recipe.learningRate(stepsPerEpoch: training.batchCount)
     mixing = Mixing(recipe)
+    if recipe.precision == .float16 { progress.lossScale = LossScale() }
     if let checkpoint { try restore(checkpoint) }
   }
 
@@ -99,58 +100,93 @@ public final class Trainer {
     if progress.step == 0 { try writeLast() }
     while progress.epoch < recipe.epochs {
       let batches = training.epoch(progress.epoch).batches(from: progress.batch, workerCount: recipe.workers)
+      var launched: LaunchedStep?
       for try await batch in batches {
-        try step(batch)
-        if !willContinue() {
-          try writeLast()
-          return .stopped
-        }
-        if let interval = recipe.checkpointSteps, progress.step % interval == 0 { try writeLast() }
+        // On its way while the device is still at the step before.
+        let inputs = try withTorchErrors { send(batch) }
+        if let step = launched, try !conclude(step, willContinue) { return .stopped }
+        launched = try withTorchErrors { launch(inputs) }
       }
+      if let step = launched, try !conclude(step, willContinue) { return .stopped }
       guard try await finishEpoch(willContinue) else { return .stopped }
     }
     return .finished
   }
 
-  private func step(_ batch: Batch) throws {
+  /// A batch where the model lives.
+  private struct Inputs {
+    let images, labels: Tensor
+    let count, height, width: Int
+  }
+
+  /// A step that the device may still be at.
+  private struct LaunchedStep {
+    /// The loss and the gradients' norm, `[2]`.
+    let numbers: Tensor
+    let learningRate: Double
+    let count: Int
+  }
+
+  private func send(_ batch: Batch) -> Inputs {
+    Inputs(
+      images: Tensor(batch.pixels, batch.shape).sent(to: device, format: recipe.memoryFormat(on: device)),
+      labels: Tensor(batch.labels).sent(to: device), count: batch.count, height: batch.height,
+      width: batch.width)
+  }
+
+  /// Starts all of a step without waiting for any of it: where a gradient is not finite, the device itself leaves the
+  /// parameters as they are.
+  private func launch(_ inputs: Inputs) -> LaunchedStep {
+    let mode = model.store.mode
+    (mode.isTraining, mode.seed, mode.step) = (true, recipe.seed, UInt64(progress.step))
     let rate = learningRate(progress.step)
-    let (loss, norm) = try withTorchErrors { try update(batch, rate) }
+    let loss = self.loss(inputs)
+    model.store.clearGradients()
+    (progress.lossScale?.scaled(loss) ?? loss).backward()
+    progress.lossScale?.unscaleGradients(of: parameters)
+    let norm = clipGradients(of: parameters, toNorm: recipe.optimizer.clipNorm ?? .infinity).to(
+      device: device)
+    optimizer.step(learningRate: rate, unless: (!norm.isFinite()).to(.float32))
+    average?.update(from: model)
+    return LaunchedStep(
+      numbers: stack([loss.detached(), norm.to(.float32)]), learningRate: rate, count: inputs.count)
+  }
+
+  /// Waits for a step, tells of it and writes the checkpoint that is due.
+  ///
+  /// - Returns: whether the run goes on.
+  private func conclude(_ step: LaunchedStep, _ willContinue: () -> Bool) throws -> Bool {
+    let numbers = try withTorchErrors { step.numbers.array(Double.self) }
+    let (loss, norm, rate) = (numbers[0], numbers[1], step.learningRate)
+    guard loss.isFinite else { throw diverged("the loss", loss, rate) }
+    let canGoOn = progress.lossScale?.update(overflowed: !norm.isFinite) ?? norm.isFinite
+    guard canGoOn else { throw diverged("the gradients' norm", norm, rate) }
     progress.step += 1
     progress.batch += 1
     progress.lossSum += loss
     let record = StepRecord(
       step: progress.step, steps: learningRate.steps, epoch: progress.epoch, epochs: recipe.epochs,
-      loss: loss,
-      learningRate: rate, gradientNorm: norm, imageCount: batch.count)
+      loss: loss, learningRate: rate, gradientNorm: norm.isFinite ? norm : nil, imageCount: step.count)
     for observer in observers { try observer.didStep(record) }
+    guard willContinue() else {
+      try writeLast()
+      return false
+    }
+    if let interval = recipe.checkpointSteps, progress.step % interval == 0 { try writeLast() }
+    return true
   }
 
-  private func update(_ batch: Batch, _ rate: Double) throws -> (loss: Double, gradientNorm: Double) {
-    let mode = model.store.mode
-    (mode.isTraining, mode.seed, mode.step) = (true, recipe.seed, UInt64(progress.step))
-    let loss = self.loss(batch)
-    let value = loss.item()
-    guard value.isFinite else { throw diverged("the loss", value, rate) }
-    model.store.clearGradients()
-    loss.backward()
-    let norm = clipGradients(of: parameters, toNorm: recipe.optimizer.clipNorm ?? .infinity).item()
-    guard norm.isFinite else { throw diverged("the gradients' norm", norm, rate) }
-    optimizer.step(learningRate: rate)
-    average?.update(from: model)
-    return (value, norm)
-  }
-
-  private func loss(_ batch: Batch) -> Tensor {
-    let images = Tensor(batch.pixels, batch.shape).to(
-      device: device, format: recipe.layout == .channelsLast ? .channelsLast : nil)
-    let labels = Tensor(batch.labels).to(device: device)
-    let draw = mixing.draw(step: progress.step, height: batch.height, width: batch.width)
-    let logits = withAutocast(recipe.precision == .bfloat16 ? .bfloat16 : nil, on: device) {
-      model.backbone(Mixing.mix(images, draw))
+  private func loss(_ inputs: Inputs) -> Tensor {
+    let draw = mixing.draw(step: progress.step, height: inputs.height, width: inputs.width)
+    let logits = withAutocast(recipe.precision.castType, on: device) {
+      model.backbone(Mixing.mix(inputs.images, draw))
     }.to(.float32)
-    guard mixing.isActive else { return logits.crossEntropy(labels, smoothing: recipe.labelSmoothing) }
+    guard mixing.isActive else {
+      return logits.crossEntropy(inputs.labels, smoothing: recipe.labelSmoothing)
+    }
     return logits.crossEntropy(
-      Mixing.targets(labels, classes: classNames.count, share: draw.share, smoothing: recipe.labelSmoothing))
+      Mixing.targets(
+        inputs.labels, classes: classNames.count, share: draw.share, smoothing: recipe.labelSmoothing))
   }
 
   private func diverged(_ quantity: String, _ value: Double, _ rate: Double) -> TrainingError {
@@ -169,7 +205,9 @@ public final class Trainer {
     let score: ClassificationScore
     do {
       score = try await evaluate(
-        judged.backbone, on: validation, workers: recipe.workers, device: device, whileTrue: willContinue)
+        judged.backbone, on: validation, workers: recipe.workers, device: device,
+        precision: recipe.precision.castType, format: recipe.memoryFormat(on: device),
+        whileTrue: willContinue)
     } catch is CancellationError {
       try writeLast()
       return false

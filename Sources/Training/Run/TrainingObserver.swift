@@ -14,8 +14,8 @@ public struct StepRecord: Hashable, Sendable {
   public let loss: Double
   /// The learning rate of this step.
   public let learningRate: Double
-  /// The joint norm of all gradients before clipping.
-  public let gradientNorm: Double
+  /// The joint norm of all gradients before clipping; `nil` if they overflowed float16, and no parameter changed.
+  public let gradientNorm: Double?
   /// The number of images in the batch.
   public let imageCount: Int
 }

@@ -62,7 +62,26 @@ struct ModelOptions: ParsableArguments {
   @Flag(help: "Run the model as it was trained, without folding and packing its weights for inference.")
   var plain = false
 
+  @Option(
+    help: ArgumentHelp(
+      "The type of matrix products and convolutions; half-width ones are for GPUs.", valueName: "type"))
+  var precision = Precision.float32
+
   @OptionGroup var network: NetworkOptions
+
+  /// A type of matrix products and convolutions.
+  enum Precision: String, ExpressibleByArgument, CaseIterable {
+    case float32, bfloat16, float16
+
+    /// The type of automatic casts; `nil` for none.
+    var castType: DType? {
+      switch self {
+      case .float32: nil
+      case .bfloat16: .bfloat16
+      case .float16: .float16
+      }
+    }
+  }
 
   func validate() throws {
     switch (checkpoint, model, [weights != nil, randomWeights, pretrained].count { $0 }) {
@@ -81,8 +100,14 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  /// What form of the model computes, for people.
-  var form: String { plain ? "model as it was trained" : "model prepared: \(PreparedModel.kernels)" }
+  /// What form of the model computes on a device, for people.
+  func form(_ device: Device) -> String {
+    guard plain || !Classifier.prepares(for: device, precision.castType) else {
+      return device == .cpu
+        ? "model prepared: \(PreparedModel.kernels)" : "model prepared, products in \(precision.rawValue)"
+    }
+    return "model as it was trained" + (precision.castType.map { ", products in \($0)" } ?? "")
+  }
 
   /// Sees to it that the authors' weights are in the cache, if they are asked for.
   ///
@@ -93,15 +118,16 @@ struct ModelOptions: ParsableArguments {
 
   /// Makes the model, ready for inference; nothing else in the tool does. Authors' weights were fetched before.
   ///
+  /// - Parameter device: where it is to run.
   /// - Returns: the classifier and, of a training run's checkpoint, the recipe.
   /// - Throws: an error that names the file.
-  func makeClassifier() throws -> (classifier: Classifier, recipe: Recipe?) {
+  func makeClassifier(on device: Device) throws -> (classifier: Classifier, recipe: Recipe?) {
     do {
       if let checkpoint {
         let file = try Checkpoint(contentsOf: location(checkpoint))
-        return (classifier(try file.makeModel(), file.input, file.classNames), file.recipe)
+        return (classifier(try file.makeModel(device: device), file.input, file.classNames), file.recipe)
       }
-      return (try catalogClassifier(), nil)
+      return (try catalogClassifier(device), nil)
     } catch let mismatch as ParameterMismatch {
       throw InputError(mismatch)
     }
@@ -109,15 +135,17 @@ struct ModelOptions: ParsableArguments {
 
   private func classifier(_ made: Model, _ input: InputPreparation, _ names: [String]) -> Classifier {
     plain
-      ? Classifier(made.backbone, input: input, classNames: names)
-      : Classifier(made, input: input, classNames: names)
+      ? Classifier(
+        made.backbone, input: input, classNames: names, device: made.store.device,
+        precision: precision.castType)
+      : Classifier(made, input: input, classNames: names, precision: precision.castType)
   }
 
-  private func catalogClassifier() throws -> Classifier {
+  private func catalogClassifier(_ device: Device) throws -> Classifier {
     let architecture = try Architecture.named(model ?? "")
     let names = try classes.map(classNames) ?? ImageNet.classNames
     let file = try weightsFile(of: architecture)
-    let built = architecture.makeModel(head: .classifier(classes: names.count))
+    let built = architecture.makeModel(head: .classifier(classes: names.count), device: device)
     if let file {
       try load(file, into: built, names.count)
     } else {

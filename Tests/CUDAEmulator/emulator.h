@@ -98,6 +98,13 @@ inline void wait(Barrier &barrier, int count) {
   }
 }
 
+inline void arrive(Barrier &barrier, int count) {
+  if (++barrier.arrived < count) return;
+  barrier.arrived = 0;
+  barrier.generation++;
+  machine.idle = 0;
+}
+
 inline int lane() { return machine.current % 32; }
 inline int lanes() {  // of this warp
   const int first = machine.current / 32 * 32, all = (int)machine.threads.size();
@@ -212,6 +219,7 @@ inline void __syncthreads() {
 }
 inline void __syncwarp(unsigned = ~0u) { emulator::warp_wait(); }
 inline void named_barrier(int number, int threads) { emulator::wait(emulator::machine.barriers[number], threads); }
+inline void named_arrive(int number, int threads) { emulator::arrive(emulator::machine.barriers[number], threads); }
 template <class T> inline T __shfl_sync(unsigned, T value, int from, int width = 32) {
   return emulator::exchange(value, emulator::lane() / width * width + from % width);
 }
@@ -225,6 +233,11 @@ template <class T> inline T __shfl_down_sync(unsigned, T value, int by, int widt
 }
 template <class T> inline T __shfl_xor_sync(unsigned, T value, int mask, int = 32) {
   return emulator::exchange(value, emulator::lane() ^ mask);
+}
+inline int __any_sync(unsigned, int predicate) {
+  int any = 0;
+  for (int i = 0; i < emulator::lanes(); i++) any |= emulator::exchange(predicate, i) != 0;
+  return any;
 }
 template <class T> inline T __ldg(const T *pointer) { return *pointer; }
 template <class T> inline T __ldcs(const T *pointer) { return *pointer; }
@@ -256,11 +269,17 @@ inline unsigned __float_as_uint(float value) {
   std::memcpy(&bits, &value, 4);
   return bits;
 }
+inline int unknown(int value) { return value; }
+inline int opaque(int value) { return value; }
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }
 inline float fast_tanh(float x) { return std::tanh(x); }
 inline void copy_async_16(void *to, const void *from) { std::memcpy(to, from, 16); }
+inline void copy_async_16(void *to, const void *from, bool present) {
+  if (present) std::memcpy(to, from, 16);
+  else std::memset(to, 0, 16);
+}
 inline void copy_async_commit() {}
 template <int PENDING> inline void copy_async_wait() {}
 
@@ -286,15 +305,29 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
 }  // namespace emulator
 
 // The tensor core's products; the type of their operands is that of the kernel's namespace, see `prelude.cuh`.
-#define EMULATED_PRODUCTS(number)                                                                             \
+#define EMULATED_PRODUCTS(number, bits)                                                                       \
   inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b) {                          \
     const unsigned a[2] = {a0, a1};                                                                           \
     emulator::multiply<8>(d, a, &b, number);                                                                  \
+  }                                                                                                           \
+  inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, float c0, float c1) {      \
+    d[0] = d[2] = c0, d[1] = d[3] = c1;                                                                       \
+    multiply_16x8x8(d, a0, a1, b);                                                                            \
+  }                                                                                                           \
+  inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, const float (&c)[4]) {     \
+    float sum[4] = {c[0], c[1], c[2], c[3]};                                                                  \
+    multiply_16x8x8(sum, a0, a1, b);                                                                          \
+    for (int i = 0; i < 4; i++) d[i] = sum[i];                                                                \
   }                                                                                                           \
   inline void multiply_16x8x16(                                                                               \
       float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {          \
     const unsigned a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};                                                  \
     emulator::multiply<16>(d, a, b, number);                                                                  \
+  }                                                                                                           \
+  inline unsigned multiply_pairs(unsigned a, unsigned b) {                                                    \
+    const float low = number((unsigned short)a) * number((unsigned short)b);                                  \
+    const float high = number((unsigned short)(a >> 16)) * number((unsigned short)(b >> 16));                 \
+    return bits(low) | (unsigned)bits(high) << 16;                                                            \
   }
 inline unsigned transpose_8x8(unsigned bits) {
   const int g = emulator::lane() / 4, q = emulator::lane() % 4;

@@ -1,0 +1,167 @@
+// The operators at the sizes that models have, and the launchers' side that would talk to the GPU.
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "redirected.h"
+
+#include "../../Sources/CTorch/cuda.h"
+#include "cuda_launches.h"
+
+using namespace ctorch;
+
+extern "C" ct_tensor launched_group_softmax(ct_tensor x, int64_t groups, double scale);
+extern "C" ct_tensor launched_bias_activation(ct_tensor x, ct_tensor bias, int32_t activation);
+
+namespace {
+
+// Tests run at once, each on a thread of its own.
+thread_local void (*taken)(const char *, const char *, void *) = nullptr;
+thread_local void *taker = nullptr;
+thread_local ccuda_device device;
+thread_local std::string failure;
+
+}  // namespace
+
+namespace ctorch {
+
+std::string &last_error() { return failure; }
+void follow_thread_count() {}
+
+}  // namespace ctorch
+
+namespace ctorch::cuda {
+
+int element(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat: return 0;
+    case at::kHalf: return 1;
+    case at::kBFloat16: return 2;
+    case at::kDouble: return 3;
+    default: TORCH_CHECK(false, "no kernel takes ", type);
+  }
+}
+
+ccuda_kernel kernel(
+    const at::Tensor &, const char *program, const char *, const Macros &macros, int64_t shared_bytes) {
+  TORCH_CHECK(
+      shared_bytes <= device.shared_bytes, program, " asks for ", shared_bytes, " bytes of shared memory, of ",
+      device.shared_bytes);
+  taken(program, macros.text().c_str(), taker);
+  return reinterpret_cast<ccuda_kernel>(&device);
+}
+
+void launch(const at::Tensor &, ccuda_kernel, Extent grid, Extent block, int64_t, void **) {
+  TORCH_CHECK(grid.x > 0 && grid.y > 0 && grid.z > 0, "a launch of no blocks");
+  const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+  TORCH_CHECK(threads > 0 && threads <= 1024, "a block of ", threads, " threads");
+}
+
+const ccuda_device &facts(const at::Tensor &) { return device; }
+
+}  // namespace ctorch::cuda
+
+namespace {
+
+constexpr auto channels_last = at::MemoryFormat::ChannelsLast;
+
+at::Tensor made(at::IntArrayRef sizes, at::ScalarType type) { return at::zeros(sizes, at::dtype(type)); }
+at::Tensor map(at::IntArrayRef sizes, at::ScalarType type) { return made(sizes, type).contiguous(channels_last); }
+at::ScalarType wide(at::ScalarType type) { return type == at::kDouble ? at::kDouble : at::kFloat; }
+
+void scan2d(int64_t channels, int64_t side, int64_t across, int64_t rank, int64_t states, at::ScalarType type) {
+  const int64_t pixels = side * across, rows = rank + 2 * states, row = (rows + 7) / 8 * 8;
+  const at::ScalarType real = wide(type);
+  const at::Tensor x = map({2, channels, side, across}, type);
+  // Each pixel has its four rows, filled up to whole 16 bytes, as a model's product leaves them.
+  const at::Tensor projection = made({2, pixels, 4, row}, type).permute({0, 2, 3, 1}).narrow(2, 0, rows);
+  const at::Tensor weight = made({4, channels, rank}, real), bias = made({4, channels}, real);
+  const at::Tensor a = made({4 * channels, states}, real), d = made({4 * channels}, real);
+  cuda::scan2d_forward(x, projection, weight, bias, a, d, type);
+  cuda::scan2d_backward(x, x, projection, weight, bias, a, d);
+}
+
+void selective_scan(
+    int64_t channels, int64_t groups, int64_t states, int64_t length, at::ScalarType type, bool gates) {
+  const at::ScalarType real = wide(type);
+  const at::Tensor u = made({2, channels, length}, type), b = made({2, groups, states, length}, type);
+  const std::vector<at::Tensor> inputs = {
+      u, u, made({channels, states}, real), b, b, made({channels}, real), gates ? u : at::Tensor(),
+      made({channels}, real)};
+  cuda::selective_scan_forward(inputs, true);
+  cuda::selective_scan_backward(made({2, channels, length}, real), inputs, true);
+}
+
+void depthwise(
+    int64_t channels, int64_t side, int64_t window, int64_t stride, bool adds_input, int32_t activation,
+    at::ScalarType type) {
+  const at::Tensor x = map({2, channels, side, side}, type);
+  const at::Tensor weight = made({channels, 1, window, window}, wide(type)), bias = made({channels}, wide(type));
+  const at::Tensor y = cuda::depthwise(x, weight, bias, stride, window / 2, adds_input, activation);
+  cuda::depthwise_backward(y, x, weight, bias, stride, window / 2, adds_input, activation);
+}
+
+void passes(int64_t channels, int64_t side, at::ScalarType type) {
+  const at::Tensor x = map({2, channels, side, side}, type);
+  const at::Tensor weight = made({channels}, wide(type));
+  const auto norm = cuda::map_norm(x, weight, weight, 1e-5, type);
+  cuda::map_norm_backward(norm[0], x, norm[1], weight);
+  cuda::scaled_sum(x, weight, weight, x);
+  cuda::scaled_sum_backward(x, x, weight);
+  const std::vector<at::Tensor> maps = {x, x};
+  const at::Tensor order = made({2 * channels}, at::kInt);
+  for (const at::Tensor &chosen : {at::Tensor(), order}) {
+    cuda::join_backward(cuda::join(maps, chosen), {channels, channels}, chosen);
+  }
+}
+
+at::Tensor result(ct_tensor handle) {
+  TORCH_CHECK(handle, std::string(failure));
+  return adopt(handle);
+}
+ct_tensor handle(const at::Tensor &tensor) { return *reinterpret_cast<const ct_tensor *>(&tensor); }
+
+void attention(at::ScalarType type) {
+  const at::Tensor x = made({2, 12, 12}, type).requires_grad_();
+  const at::Tensor y = result(launched_group_softmax(handle(x), 4, 0.5));
+  y.backward(at::zeros_like(y));
+  const at::Tensor sums = map({2, 12, 9, 9}, type), bias = made({12}, wide(type));
+  result(launched_bias_activation(handle(sums), handle(bias), 4));
+}
+
+// An odd size of each operator in every type, and what SparX-Mamba, VMamba and Vision Mamba use in half width. Each differs
+// from the others in what a kernel is compiled for: compiling takes its time.
+void everything() {
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16, at::kDouble}) {
+    scan2d(12, 5, 11, 3, 2, type);
+    selective_scan(12, 2, 3, 55, type, true);
+    depthwise(7, 9, 3, 1, true, 2, type);
+    passes(7, 9, type);
+    attention(type);
+  }
+  passes(96, 56, at::kFloat);
+  passes(96, 56, at::kHalf);
+  depthwise(96, 28, 3, 2, false, 0, at::kHalf);
+  depthwise(96, 28, 5, 1, false, 4, at::kFloat);
+  for (int stage = 0; stage < 4; stage++) {
+    const int64_t channels = 96 << stage, side = 56 >> stage;
+    scan2d(channels, side, side, 6 << stage, 1, at::kHalf);
+    depthwise(channels, side, 7 - 2 * (stage % 3), 1, true, 0, at::kHalf);
+  }
+  scan2d(96, 128, 128, 6, 1, at::kHalf);
+  selective_scan(384, 1, 16, 197, at::kHalf, true);
+}
+
+}  // namespace
+
+const char *cuda_launches(
+    int32_t multiprocessors, int32_t shared_bytes, void (*take)(const char *, const char *, void *), void *context) {
+  taken = take, taker = context;
+  device = {};
+  device.multiprocessors = multiprocessors, device.shared_bytes = shared_bytes;
+  try {
+    everything();
+  } catch (const c10::Error &error) {
+    failure = error.what_without_backtrace();
+    return failure.c_str();
+  }
+  return nullptr;
+}

@@ -1,0 +1,3 @@
+#include "redirected.h"
+
+#include "../../Sources/CTorch/cuda_map_passes.cpp"

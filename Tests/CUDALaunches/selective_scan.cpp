@@ -1,0 +1,3 @@
+#include "redirected.h"
+
+#include "../../Sources/CTorch/cuda_selective_scan.cpp"
