@@ -150,7 +150,8 @@ struct Call {
 
   // Long rows of a tile make the memory fast; enough warps must be side by side to hide its latency.
   void choose_tile(bool aligned, int64_t most) {
-    block_warps = 4, block_count = 3;
+    const bool is_double = u.scalar_type() == at::kDouble;
+    block_warps = 4, block_count = is_double ? 1 : 3;
     const auto fits = [&] { return block_count * (shared_bytes() + 1024) <= most + 1024; };
     for (tile = is_backward ? 32 : 64; tile >= 16; tile /= 2) {
       whole = aligned && length % tile == 0 && fits();
@@ -160,7 +161,7 @@ struct Call {
     const bool few = slice <= 8, across = layout(delta) == 2;
     tile = is_backward ? (few ? 8 : 16) : (across ? 8 : 16);
     block_count = is_backward ? (few ? 3 : 2) : (few ? 4 : across ? 3 : 2);
-    if (u.scalar_type() == at::kDouble) block_count = 1;
+    if (is_double) block_count = 1;
     while (!fits() && block_count * block_warps > 1) block_count > 1 ? block_count-- : block_warps /= 2;
   }
 

@@ -2,15 +2,15 @@
 // in its registers, so a scan costs no more than its recurrence and nothing crosses lanes. A warp takes 32 channels of
 // one group; tensors pass through shared memory in tiles [32 channels][TILE positions], in which a lane reads its row.
 //
-// Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, a multiple of 8; SOFTPLUS and
-// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; WHOLE,
-// 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
+// Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, 8, 16, 32 or 64; SOFTPLUS and
+// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; WHOLE, 1 where all [B, D, L] are
+// ALIGNED_POSITIONS and L is a multiple of TILE.
 #include "prelude.cuh"
 
 #define CHUNK 8
 #define CHUNKS (TILE / CHUNK)
 #if TILE > 32 && !WHOLE
-#error "a lane of more than 32 positions is for whole tiles"
+#error "a tile of more than 32 positions is for whole tiles"
 #endif
 #define LOG2E 1.4426950408889634
 #define LN2 0.6931471805599453
