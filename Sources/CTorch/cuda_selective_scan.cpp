@@ -62,10 +62,10 @@ Coefficients coefficients(const at::Tensor &tensor) {
       static_cast<int32_t>(tensor.stride(3))};
 }
 
-// The kernels hold the last two strides in 32 bits.
+// The kernels step along the last two dimensions in 32 bits.
 at::Tensor with_short_strides(const at::Tensor &tensor) {
   const int64_t last = tensor.dim() - 1;
-  return std::max(tensor.stride(last), tensor.stride(last - 1)) > INT32_MAX ? tensor.contiguous() : tensor;
+  return std::max(tensor.stride(last), tensor.stride(last - 1)) > INT32_MAX / 32 ? tensor.contiguous() : tensor;
 }
 
 uint32_t blocks(int64_t count, int64_t each) { return static_cast<uint32_t>((count + each - 1) / each); }
@@ -81,9 +81,11 @@ struct Call {
   at::Tensor u, delta, a, b, c, d, z, bias;
   int64_t batch, channels, groups, states, length;
   int64_t slice;  // states in registers
-  int64_t tile, block_warps, block_count;
-  int64_t buffers, warps, splits, span;
-  bool softplus, is_backward, whole = false;
+  int64_t tile, block_warps, block_count;  // positions, and warps of a block and blocks of a multiprocessor at least
+  int64_t warps, splits, span;
+  int64_t held_bytes;  // shared memory of a block
+  bool softplus, is_backward;
+  bool whole;  // whether all tiles are full and their rows aligned
 
   Call(const std::vector<at::Tensor> &inputs, bool softplus, bool is_backward)
       : softplus(softplus), is_backward(is_backward) {
@@ -95,7 +97,7 @@ struct Call {
     TORCH_CHECK(
         groups > 0 && states > 0 && channels % groups == 0, "selective scan: expected groups that divide the ",
         channels, " channels, and a state, got ", groups, " groups of ", states, " states");
-    TORCH_CHECK(length < INT32_MAX, "selective scan: expected fewer than 2^31 positions, got ", length);
+    TORCH_CHECK(length < 1 << 26, "selective scan: expected fewer than 2^26 positions, got ", length);
     const at::ScalarType type = u.scalar_type(), real = arithmetic(u);
     const auto operand = [&](const char *name, const at::Tensor &tensor, at::IntArrayRef shape, bool parameter) {
       if (!tensor.defined()) return tensor;
@@ -111,35 +113,56 @@ struct Call {
     d = operand("D", inputs[5], {channels}, true);
     z = operand("z", inputs[6], u.sizes(), false);
     bias = operand("the bias of delta", inputs[7], {channels}, true);
-    divide();
-  }
-
-  // What else the kernels read or write of [B, D, L].
-  void expect(const std::vector<at::Tensor> &others) {
-    const auto fits = [](const at::Tensor &tensor) { return !tensor.defined() || layout(tensor) == 0; };
-    whole = length % tile == 0 && fits(u) && fits(delta) && fits(z) && std::all_of(others.begin(), others.end(), fits);
   }
 
   bool is_empty() const { return batch == 0 || channels == 0 || length == 0; }
 
-  void divide() {
+  // Divides the work; `others` are what else the kernels read or write of [B, D, L].
+  void divide(const std::vector<at::Tensor> &others) {
     slice = std::min<int64_t>(states, 16);
     while (states % slice != 0) slice--;
-    tile = 16, block_warps = 4, buffers = 1;
-    const bool is_double = u.scalar_type() == at::kDouble;
-    block_count = is_double ? 1 : is_backward ? 3 : slice > 8 ? 5 : 6;
     warps = (channels / groups + 31) / 32;
-    // A block's shared memory grows with the states.
-    const int64_t most = cuda::facts(u).shared_bytes;
-    while (block_warps > 1 && shared_bytes() > most) block_warps /= 2;
-    block_count = std::max<int64_t>(1, std::min(block_count, most / std::max<int64_t>(1, shared_bytes())));
+    const int64_t most = cuda::facts(u).shared_bytes, multiprocessors = cuda::facts(u).multiprocessors;
+    const auto fits = [](const at::Tensor &tensor) { return !tensor.defined() || layout(tensor) == 0; };
+    const bool aligned = fits(u) && fits(delta) && fits(z) && std::all_of(others.begin(), others.end(), fits);
+    choose_tile(aligned, most);
     TORCH_CHECK(shared_bytes() <= most, "selective scan: expected states that fit into the ", most,
         " bytes of a block's shared memory, got N = ", states);
+
     // Long scans of few channels: parts of the positions at once, at the price of going over them twice.
-    const int64_t units = std::max<int64_t>(1, batch * groups * warps), wanted = 12 * cuda::facts(u).multiprocessors;
-    splits = std::max<int64_t>(1, std::min(wanted / units, length / 256));
+    const int64_t units = batch * groups * warps;
+    splits = std::max<int64_t>(1, std::min(12 * multiprocessors / units, length / 256));
     span = ((length + splits - 1) / splits + tile - 1) / tile * tile;
-    splits = std::max<int64_t>(1, (length + span - 1) / span);
+    splits = (length + span - 1) / span;
+
+    // Blocks last equally long, so a last round with few of them costs as much as a full one: as many side by side as
+    // make the rounds full. Shared memory that nobody uses keeps more of them out.
+    held_bytes = shared_bytes();
+    if (!whole || splits > 1) return;
+    const int64_t all = blocks(units, block_warps);
+    int64_t best = INT64_MAX, resident = block_count;
+    for (int64_t count = block_count; 2 * count > block_count; count--) {
+      const int64_t cost = (all + multiprocessors * count - 1) / (multiprocessors * count) * count;
+      if (cost < best) best = cost, resident = count;
+    }
+    held_bytes = std::max(held_bytes, std::min(most, (most + 1024) / resident / 128 * 128 - 1024));
+  }
+
+  // Long rows of a tile make the memory fast; enough warps must be side by side to hide its latency.
+  void choose_tile(bool aligned, int64_t most) {
+    const bool is_double = u.scalar_type() == at::kDouble;
+    block_warps = 4, block_count = is_double ? 1 : 3;
+    const auto fits = [&] { return block_count * (shared_bytes() + 1024) <= most + 1024; };
+    for (tile = is_backward ? 32 : 64; tile >= 16; tile /= 2) {
+      whole = aligned && length % tile == 0 && fits();
+      if (whole) return;
+    }
+    // Few states leave registers for more warps. Channels that follow one another come in full pieces from short tiles.
+    const bool few = slice <= 8, across = layout(delta) == 2;
+    tile = is_backward ? (few ? 8 : 16) : (across ? 8 : 16);
+    block_count = is_backward ? (few ? 3 : 2) : (few ? 4 : across ? 3 : 2);
+    if (is_double) block_count = 1;
+    while (!fits() && block_count * block_warps > 1) block_count > 1 ? block_count-- : block_warps /= 2;
   }
 
   int64_t real_bytes() const { return u.scalar_type() == at::kDouble ? 8 : 4; }
@@ -147,13 +170,13 @@ struct Call {
   // The size of the kernels' struct Shared, for a block.
   int64_t shared_bytes() const {
     const int64_t bytes = u.element_size();
-    const auto tiles = [&](int64_t size) { return 32 * (tile * size + 16); };
+    const auto tiles = [](int64_t width, int64_t size) { return 32 * (width * size + 16); };
     const int64_t pitch = slice % 4 == 0 && slice >= 8 ? slice + 4 : slice;
     const int64_t pairs = 2 * (states / slice) * ((tile * pitch + 3) / 4 * 4);
     const int64_t kept = is_backward ? 3 * states : states > slice ? states : 0;
-    const int64_t read = (z.defined() ? 3 : 2) * tiles(bytes), written = tiles(real_bytes());
-    const int64_t warp = buffers * (is_backward ? read + written : read) + (is_backward ? 0 : written) +
-                         (pairs + 32 * kept) * real_bytes();
+    const int64_t read = (z.defined() ? 3 : 2) * tiles(tile, bytes);
+    const int64_t numbers = tiles(is_backward ? tile : std::min<int64_t>(tile, 16), real_bytes());
+    const int64_t warp = read + numbers + (pairs + 32 * kept) * real_bytes();
     return warp * block_warps;
   }
 
@@ -161,7 +184,7 @@ struct Call {
     cuda::Macros macros;
     macros.set("ELEMENT", cuda::element(u.scalar_type())).set("STATES", slice).set("SLICES", states / slice);
     macros.set("TILE", tile).set("SOFTPLUS", softplus).set("GATE", z.defined());
-    return macros.set("WARPS", block_warps).set("BLOCKS", block_count).set("BUFFERS", buffers).set("WHOLE", whole);
+    return macros.set("WARPS", block_warps).set("BLOCKS", block_count).set("WHOLE", whole);
   }
 
   Scan scan() const {
@@ -179,9 +202,9 @@ struct Call {
   // Starts a kernel with a warp for each unit of the work.
   template <class... Arguments>
   void walk(const char *program, const char *entry, const Arguments &...arguments) const {
-    const ccuda_kernel kernel = cuda::kernel(u, program, entry, macros(), shared_bytes());
+    const ccuda_kernel kernel = cuda::kernel(u, program, entry, macros(), held_bytes);
     const cuda::Extent grid{blocks(units(), block_warps)}, block{static_cast<uint32_t>(32 * block_warps)};
-    cuda::launch(u, kernel, grid, block, shared_bytes(), scan(), arguments...);
+    cuda::launch(u, kernel, grid, block, held_bytes, scan(), arguments...);
   }
 
   // What the parts of a split scan give to their neighbours, as what each takes.
@@ -213,7 +236,7 @@ std::vector<at::Tensor> cuda::selective_scan_forward(const std::vector<at::Tenso
   const at::Tensor y = channels_last ? at::empty({call.batch, call.length, call.channels}, options).transpose(1, 2)
                                      : at::empty({call.batch, call.channels, call.length}, options);
   if (call.is_empty()) return {y, at::zeros({call.batch, call.channels, call.states}, options)};
-  call.expect({y});
+  call.divide({y});
   const at::Tensor last = call.numbers({call.batch, call.channels, call.states}), entries = call.entries()[0];
   call.walk("selective_scan", "selective_scan_forward", rows(y), data(entries), data(last));
   return {y, last};
@@ -236,7 +259,7 @@ std::vector<at::Tensor> cuda::selective_scan_backward(
   const at::Tensor db = at::empty_like(call.b), dc = at::empty_like(call.c);
   const at::Tensor dz = call.z.defined() ? at::empty_like(call.z) : at::Tensor();
 
-  call.expect({dy, du, ddelta, dz});
+  call.divide({dy, du, ddelta, dz});
   const std::vector<at::Tensor> summary = call.entries();
   at::Tensor returns;
   if (call.splits > 1) {

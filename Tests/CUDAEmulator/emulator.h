@@ -329,17 +329,6 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
     const float high = number((unsigned short)(a >> 16)) * number((unsigned short)(b >> 16));                 \
     return bits(low) | (unsigned)bits(high) << 16;                                                            \
   }
-inline void multiply_16x8x8_float(float (&d)[4], float a0, float a1, float a2, float a3, float b0, float b1) {
-  const int g = emulator::lane() / 4, q = emulator::lane() % 4;
-  const auto number = [](float value) { return __uint_as_float(__float_as_uint(value) & ~0x1fffu); };
-  for (int k = 0; k < 8; k++) {
-    const float low = number(emulator::exchange(k < 4 ? a0 : a2, g * 4 + k % 4));
-    const float high = number(emulator::exchange(k < 4 ? a1 : a3, g * 4 + k % 4));
-    const float left = number(emulator::exchange(k < 4 ? b0 : b1, 2 * q * 4 + k % 4));
-    const float right = number(emulator::exchange(k < 4 ? b0 : b1, (2 * q + 1) * 4 + k % 4));
-    d[0] += low * left; d[1] += low * right; d[2] += high * left; d[3] += high * right;
-  }
-}
 inline unsigned transpose_8x8(unsigned bits) {
   const int g = emulator::lane() / 4, q = emulator::lane() % 4;
   const unsigned first = emulator::exchange(bits, 2 * q * 4 + g / 2), second = emulator::exchange(bits, (2 * q + 1) * 4 + g / 2);

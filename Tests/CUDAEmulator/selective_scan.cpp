@@ -58,7 +58,6 @@ bool with_softplus;
 #define WARPS 2
 #define BLOCKS 1
 #define TILE 16
-#define BUFFERS 2
 #define WHOLE 0
 
 #define GATE 0

@@ -98,14 +98,6 @@ DEVICE void multiply_16x8x16(
 }
 #endif
 
-// d += a b for the same tile where a is 16x8 and b 8x8 of float numbers, of whose fraction the first ten bits count: a0
-// holds row g, a1 row g + 8, column q; a2 and a3 column q + 4; b0 row q, b1 row q + 4, column g.
-DEVICE void multiply_16x8x8_float(float (&d)[4], float a0, float a1, float a2, float a3, float b0, float b1) {
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(a2)), "r"(__float_as_uint(a3)),
-        "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
-}
 #if ELEMENT == 1 || ELEMENT == 2
 // Products of the two numbers of each.
 DEVICE unsigned multiply_pairs(unsigned a, unsigned b) {

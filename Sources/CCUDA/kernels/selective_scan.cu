@@ -7,16 +7,11 @@
 // The positions of y that wait in shared memory to be written: fewer than a tile's, so that more warps fit.
 #define WRITTEN (TILE < 16 ? TILE : 16)
 
-// The tiles that are read, of which two take turns.
-struct __align__(16) Tiles {
+struct __align__(16) Shared {
   element u[32 * row_pitch<element>(TILE)], delta[32 * row_pitch<element>(TILE)];
 #if GATE
   element z[32 * row_pitch<element>(TILE)];
 #endif
-};
-
-struct __align__(16) Shared {
-  Tiles tiles[BUFFERS];
   real b[SLICES * COEFFICIENT_TILE], c[SLICES * COEFFICIENT_TILE];
   real y[32 * row_pitch<real>(WRITTEN)];
 #if SLICES > 1
@@ -71,12 +66,12 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
     states.store(slice);
   }
   real sum = 0;
-  const auto copy = [&](int first, int buffer) {
+  const auto copy = [&](int first) {
     const int rest = unit.end - first;
-    copy_rows<element, TILE>(shared.tiles[buffer].u, s.u, unit.at<element>(s.u), first, rest, unit.present);
-    copy_rows<element, TILE>(shared.tiles[buffer].delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
 #if GATE
-    if (OUTPUT) copy_rows<element, TILE>(shared.tiles[buffer].z, s.z, unit.at<element>(s.z), first, rest, unit.present);
+    if (OUTPUT) copy_rows<element, TILE>(shared.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
     copy_async_commit();
   };
@@ -85,14 +80,11 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
     fetch_coefficients(bs, s.b, unit.at(s.b), first, unit.end - first);
     if (OUTPUT) fetch_coefficients(cs, s.c, unit.at(s.c), first, unit.end - first);
   };
-  int buffer = 0;
-  if (BUFFERS > 1) copy(unit.first, 0);
   fetch(unit.first);
 #pragma unroll 1
   for (int first = unit.first; first < unit.end; first += TILE) {
     const int rest = unit.end - first;
-    Tiles &tiles = shared.tiles[buffer];
-    if (BUFFERS == 1) copy(first, 0);
+    copy(first);
     {
       element us[TILE], deltas[TILE];
       fetch_rows<element, TILE>(us, s.u, unit.at<element>(s.u), first, rest, unit.present);
@@ -103,25 +95,22 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
 #endif
       put_coefficients(shared.b, bs, s.b);
       if (OUTPUT) put_coefficients(shared.c, cs, s.c);
-      put_rows<element, TILE>(tiles.u, us, s.u, rest);
-      put_rows<element, TILE>(tiles.delta, deltas, s.delta, rest);
+      put_rows<element, TILE>(shared.u, us, s.u, rest);
+      put_rows<element, TILE>(shared.delta, deltas, s.delta, rest);
 #if GATE
-      if (OUTPUT) put_rows<element, TILE>(tiles.z, zs, s.z, rest);
+      if (OUTPUT) put_rows<element, TILE>(shared.z, zs, s.z, rest);
 #endif
     }
     stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
     if (OUTPUT) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
     copy_async_wait<0>();
     __syncwarp();
-    if (rest > TILE) {
-      if (BUFFERS > 1) copy(first + TILE, buffer ^ 1);
-      fetch(first + TILE);
-    }
+    if (rest > TILE) fetch(first + TILE);
 #pragma unroll 1
     for (int chunk = 0; chunk < CHUNKS && chunk * CHUNK < rest; chunk++) {
       const int at = unit.lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], input[CHUNK], y[CHUNK];
-      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, y);
+      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, y);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) y[t] *= skip, sum += step[t];
 #pragma unroll 1
@@ -134,7 +123,7 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
       if (OUTPUT) {
 #if GATE
         real gate[CHUNK];
-        load_chunk(tiles.z + at, gate);
+        load_chunk(shared.z + at, gate);
 #pragma unroll
         for (int t = 0; t < CHUNK; t++) y[t] *= gate[t] * sigmoid(gate[t]);
 #endif
@@ -148,7 +137,6 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
       }
     }
     __syncwarp();
-    buffer ^= BUFFERS - 1;
   }
   if (unit.lane >= unit.present) return;
   if (!OUTPUT) sums[unit.split * part + own] = sum;

@@ -2,15 +2,16 @@
 // in its registers, so a scan costs no more than its recurrence and nothing crosses lanes. A warp takes 32 channels of
 // one group; tensors pass through shared memory in tiles [32 channels][TILE positions], in which a lane reads its row.
 //
-// Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, a multiple of 8; SOFTPLUS and
-// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; BUFFERS, 1 or 2;
-// WHOLE, 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
+// Macros: ELEMENT; STATES, the states kept in registers, and SLICES of them make N; TILE, 8, 16, 32 or 64; SOFTPLUS and
+// GATE (z is there), 0 or 1; WARPS of a block, BLOCKS of a multiprocessor at least; WHOLE, 1 where all [B, D, L] are
+// ALIGNED_POSITIONS and L is a multiple of TILE.
 #include "prelude.cuh"
 
-#ifndef CHUNK
 #define CHUNK 8
-#endif
 #define CHUNKS (TILE / CHUNK)
+#if TILE > 32 && !WHOLE
+#error "a tile of more than 32 positions is for whole tiles"
+#endif
 #define LOG2E 1.4426950408889634
 #define LN2 0.6931471805599453
 
@@ -112,41 +113,30 @@ DEVICE void store_chunk(double *to, const double (&from)[CHUNK]) {
   for (int i = 0; i < CHUNK; i += 2) *(double2 *)(to + i) = make_double2(from[i], from[i + 1]);
 }
 #elif ELEMENT != 0
-#if CHUNK == 8
-typedef uint4 Words;
-DEVICE void words_of(Words v, unsigned (&words)[4]) { words[0] = v.x, words[1] = v.y, words[2] = v.z, words[3] = v.w; }
-DEVICE Words of_words(const unsigned (&words)[4]) { return make_uint4(words[0], words[1], words[2], words[3]); }
-#else
-typedef uint2 Words;
-DEVICE void words_of(Words v, unsigned (&words)[2]) { words[0] = v.x, words[1] = v.y; }
-DEVICE Words of_words(const unsigned (&words)[2]) { return make_uint2(words[0], words[1]); }
-#endif
 DEVICE void load_chunk(const element *from, element (&to)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-  words_of(*(const Words *)from, words);
+  const uint4 v = *(const uint4 *)from;
+  const unsigned words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
+  for (int i = 0; i < 4; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
 }
 DEVICE void store_chunk(element *to, const element (&from)[CHUNK]) {
-  unsigned words[CHUNK / 2];
+  unsigned words[4];
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
-  *(Words *)to = of_words(words);
+  for (int i = 0; i < 4; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
+  *(uint4 *)to = make_uint4(words[0], words[1], words[2], words[3]);
 }
 DEVICE void load_chunk(const element *from, float (&to)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-  words_of(*(const Words *)from, words);
+  const uint4 v = *(const uint4 *)from;
+  const unsigned words[4] = {v.x, v.y, v.z, v.w};
 #pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) {
+  for (int i = 0; i < 4; i++) {
     const float2 pair = unpack(words[i]);
     to[2 * i] = pair.x, to[2 * i + 1] = pair.y;
   }
 }
 DEVICE void store_chunk(element *to, const float (&from)[CHUNK]) {
-  unsigned words[CHUNK / 2];
-#pragma unroll
-  for (int i = 0; i < CHUNK / 2; i++) words[i] = pack(from[2 * i], from[2 * i + 1]);
-  *(Words *)to = of_words(words);
+  *(uint4 *)to =
+      make_uint4(pack(from[0], from[1]), pack(from[2], from[3]), pack(from[4], from[5]), pack(from[6], from[7]));
 }
 #endif
 
@@ -290,9 +280,10 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 #define COEFFICIENT_TILE ((TILE * COEFFICIENT_PITCH + 3) / 4 * 4)
 // A lane's share of them.
 #define POSITIONS_A_STEP (32 / STATES)
-#define STATES_A_STEP (32 / TILE)
+#define STATES_A_STEP (TILE < 32 ? 32 / TILE : 1)
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
-#define COEFFICIENTS (LARGER((TILE - 1) / POSITIONS_A_STEP, (STATES - 1) / STATES_A_STEP) + 1)
+#define COEFFICIENTS \
+  LARGER((TILE - 1) / POSITIONS_A_STEP + 1, TILE > 32 ? TILE / 32 * STATES : (STATES - 1) / STATES_A_STEP + 1)
 
 // Where a lane's coefficients lie: the faster of states and positions goes along the lanes.
 struct CoefficientWalk {
@@ -306,8 +297,14 @@ struct CoefficientWalk {
     n = along ? lane % STATES : lane / TILE;
   }
   DEVICE void advance() {
-    t += along ? POSITIONS_A_STEP : 0;
-    n += along ? 0 : STATES_A_STEP;
+    if (along) {
+      t += POSITIONS_A_STEP;
+    } else if (TILE <= 32) {
+      n += STATES_A_STEP;
+    } else {
+      t += 32;
+      if (t >= TILE) t -= TILE, n++;
+    }
   }
 };
 
@@ -315,12 +312,15 @@ DEVICE void fetch_coefficients(
     element (&v)[COEFFICIENTS], const Coefficients &rows, const element *from, int first, int rest) {
   CoefficientWalk walk(rows);
   const int step = walk.along ? POSITIONS_A_STEP * rows.position : STATES_A_STEP * rows.state;
-  from += (long long)(first + min(walk.t, rest - 1)) * rows.position + (long long)min(walk.n, STATES - 1) * rows.state;
+  from += (long long)first * rows.position;
+  const element *at = nullptr;
 #pragma unroll
   for (int i = 0; i < COEFFICIENTS; i++) {
-    v[i] = *from;
+    if (i == 0 || TILE > 32)
+      at = from + (long long)min(walk.t, rest - 1) * rows.position + (long long)min(walk.n, STATES - 1) * rows.state;
+    v[i] = *at;
     walk.advance();
-    from += walk.t < rest && walk.n < STATES ? step : 0;
+    at += walk.t < rest && walk.n < STATES ? step : 0;
   }
 }
 

@@ -11,30 +11,19 @@
 
 #define STATE_COUNT (STATES * SLICES)
 
-// The gradients of B and C in bfloat16 allow for sums that are less exact.
-#ifndef TENSOR_SUMS
-#define TENSOR_SUMS (ELEMENT == 2)
-#endif
-
 // The states of which a chunk's history is in registers at one time.
-#ifndef PART
-#define PART (STATES % 4 == 0 ? 4 : STATES % 2 == 0 ? 2 : 1)
-#endif
+#define PART (STATES > 8 && STATES % 4 == 0 ? 4 : STATES % 2 == 0 ? 2 : 1)
 #define PARTS (STATE_COUNT / PART)
 // What a chunk and a part give to the gradients of B and C: pairs of both, states, positions.
 #define SUMS (2 * CHUNK * PART)
 
-// The tiles that are read, of which two take turns; gradients replace what they are of.
-struct __align__(16) Tiles {
+// In the tiles that are read, gradients replace what they are of.
+struct __align__(16) Shared {
   element u[32 * row_pitch<element>(TILE)], delta[32 * row_pitch<element>(TILE)];
 #if GATE
   element z[32 * row_pitch<element>(TILE)];
 #endif
   real dy[32 * row_pitch<real>(TILE)];
-};
-
-struct __align__(16) Shared {
-  Tiles tiles[BUFFERS];
   real b[SLICES * COEFFICIENT_TILE], c[SLICES * COEFFICIENT_TILE];
   real a[STATE_COUNT][32], carry[STATE_COUNT][32], da[STATE_COUNT][32];
 };
@@ -48,14 +37,13 @@ struct Gradients {
   const real *returns;  // the same: what the part after it hands to each part, exp(dt A) G of its first position
 };
 
-// Adds COUNT values over the lanes that differ in the bits from 16 to LAST. The halves go to the lanes with a bit and
-// those without, so that what is left shrinks with the lanes that share it.
-template <int COUNT, int LAST>
+// Adds COUNT values over the lanes. Lane l gets the sums 2 l and 2 l + 1 of 64, l of 32, l / 2 of 16.
+template <int COUNT>
 DEVICE void add_lanes(real (&v)[COUNT]) {
   const int lane = threadIdx.x % 32;
   int count = COUNT;
 #pragma unroll
-  for (int mask = 16; mask >= LAST; mask /= 2) {
+  for (int mask = 16; mask > 0; mask /= 2) {
     if (count > 1) {
       count /= 2;
       const bool upper = lane & mask;
@@ -70,47 +58,6 @@ DEVICE void add_lanes(real (&v)[COUNT]) {
     }
   }
 }
-
-// Writes the sums of values over the lanes.
-#if TENSOR_SUMS
-// The tensor core adds over the four lanes of a row: a product with ones in two columns, different ones for each four
-// values. Ten bits of each value's fraction count.
-DEVICE void write_sums(real (&v)[SUMS], real *sums) {
-  const int lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
-  real rows[SUMS / 4];
-#pragma unroll
-  for (int tile = 0; tile < SUMS / 16; tile++) {
-    float d[4] = {0.f, 0.f, 0.f, 0.f};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      float *const a = v + 16 * tile + 4 * i;
-      multiply_16x8x8_float(d, a[0], a[1], a[2], a[3], g == 2 * i ? 1.f : 0.f, g == 2 * i + 1 ? 1.f : 0.f);
-    }
-    rows[4 * tile] = d[0], rows[4 * tile + 1] = d[2], rows[4 * tile + 2] = d[1], rows[4 * tile + 3] = d[3];
-  }
-  add_lanes<SUMS / 4, 4>(rows);
-#if PART == 4
-  float *const to = sums + lane / 8 * 16 + q * 4 + g % 2 * 2;
-  to[0] = rows[0], to[1] = rows[1];
-#elif PART == 2
-  sums[lane / 16 * 16 + q * 4 + g / 2 % 2 * 2 + g % 2] = rows[0];
-#else
-  if (g % 2 == 0) sums[q * 4 + lane / 16 * 2 + g / 2 % 2] = rows[0];
-#endif
-}
-#else
-DEVICE void write_sums(real (&v)[SUMS], real *sums) {
-  const int lane = threadIdx.x % 32;
-  add_lanes<SUMS, 1>(v);
-#if PART == 4
-  sums[2 * lane] = v[0], sums[2 * lane + 1] = v[1];
-#elif PART == 2
-  sums[lane] = v[0];
-#else
-  if (lane % 2 == 0) sums[lane / 2] = v[0];
-#endif
-}
-#endif
 
 // The coefficients of a part's states at one position.
 DEVICE void load_part(const real *from, real (&to)[PART]) {
@@ -133,27 +80,25 @@ struct Reader {
   const Rows &dys;
   const Unit &unit;
   Shared &shared;
-  // Starts what is copied while the warp computes.
-  DEVICE void copy(int first, int buffer) const {
-    Tiles &tiles = shared.tiles[buffer];
+  // Starts what is copied without passing through registers.
+  DEVICE void copy(int first) const {
     const int rest = unit.end - first;
-    if (READS & READS_U) copy_rows<element, TILE>(tiles.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
-    copy_rows<element, TILE>(tiles.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
+    if (READS & READS_U) copy_rows<element, TILE>(shared.u, s.u, unit.at<element>(s.u), first, rest, unit.present);
+    copy_rows<element, TILE>(shared.delta, s.delta, unit.at<element>(s.delta), first, rest, unit.present);
     if (READS & READS_DY) {
-      copy_rows<real, TILE>(tiles.dy, dys, unit.at<real>(dys), first, rest, unit.present);
+      copy_rows<real, TILE>(shared.dy, dys, unit.at<real>(dys), first, rest, unit.present);
 #if GATE
-      copy_rows<element, TILE>(tiles.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
+      copy_rows<element, TILE>(shared.z, s.z, unit.at<element>(s.z), first, rest, unit.present);
 #endif
     }
     copy_async_commit();
   }
 
-  // Reads the rest, and waits for all of it; then starts to copy the tile `following` positions on, if it is there.
-  DEVICE void read(int first, int buffer, int following) const {
-    Tiles &tiles = shared.tiles[buffer];
+  // Reads a tile; its positions begin at `first`.
+  DEVICE void read(int first) const {
     const int rest = unit.end - first;
     __syncwarp();
-    if (BUFFERS == 1) copy(first, 0);
+    copy(first);
     element us[TILE], deltas[TILE], zs[TILE], bs[COEFFICIENTS], cs[COEFFICIENTS];
     real g[TILE];
     if (READS & READS_B) fetch_coefficients(bs, s.b, unit.at(s.b), first, rest);
@@ -166,20 +111,18 @@ struct Reader {
     }
     if (READS & READS_B) put_coefficients(shared.b, bs, s.b);
     if (READS & READS_C) put_coefficients(shared.c, cs, s.c);
-    if (READS & READS_U) put_rows<element, TILE>(tiles.u, us, s.u, rest);
-    put_rows<element, TILE>(tiles.delta, deltas, s.delta, rest);
+    if (READS & READS_U) put_rows<element, TILE>(shared.u, us, s.u, rest);
+    put_rows<element, TILE>(shared.delta, deltas, s.delta, rest);
     if (READS & READS_DY) {
-      put_rows<real, TILE>(tiles.dy, g, dys, rest);
+      put_rows<real, TILE>(shared.dy, g, dys, rest);
 #if GATE
-      put_rows<element, TILE>(tiles.z, zs, s.z, rest);
+      put_rows<element, TILE>(shared.z, zs, s.z, rest);
 #endif
     }
     if (READS & READS_B) stage_more_coefficients(shared.b, s.b, unit.at(s.b), first, rest);
     if (READS & READS_C) stage_more_coefficients(shared.c, s.c, unit.at(s.c), first, rest);
     copy_async_wait<0>();
     __syncwarp();
-    const int next = first + following;
-    if (BUFFERS > 1 && next >= unit.first && next < unit.end) copy(next, buffer ^ 1);
   }
 };
 
@@ -193,18 +136,15 @@ DEVICE void keep_states(const Scan &s, const Unit &unit, Shared &shared, real bi
   for (int n = 0; n < STATES; n++) a[n] = shared.a[n][unit.lane], h[n] = shared.carry[n][unit.lane];
 #endif
   const Reader<READS_U | READS_B> reader{s, s.u, unit, shared};
-  int buffer = 0;
-  if (BUFFERS > 1) reader.copy(unit.first, 0);
 #pragma unroll 1
-  for (int first = unit.first; first < unit.end; first += TILE, buffer ^= BUFFERS - 1) {
+  for (int first = unit.first; first < unit.end; first += TILE) {
     const int rest = unit.end - first;
-    const Tiles &tiles = shared.tiles[buffer];
-    reader.read(first, buffer, TILE);
+    reader.read(first);
 #pragma unroll 1
     for (int chunk = 0; chunk < CHUNKS && chunk * CHUNK < rest; chunk++) {
       const int at = unit.lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], input[CHUNK], x[CHUNK];
-      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, x);
+      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, x);
 #pragma unroll 1
       for (int slice = 0; slice < SLICES; slice++) {
         const real *b = shared.b + slice * COEFFICIENT_TILE + chunk * CHUNK * COEFFICIENT_PITCH;
@@ -266,7 +206,14 @@ DEVICE void retrace(
   }
 #pragma unroll
   for (int p = 0; p < PART; p++) carries[p][lane] = carry[p], das[p][lane] = da[p];
-  write_sums(v, sums);
+  add_lanes(v);
+#if PART == 4
+  sums[2 * lane] = v[0], sums[2 * lane + 1] = v[1];
+#elif PART == 2
+  sums[lane] = v[0];
+#else
+  if (lane % 2 == 0) sums[lane / 2] = v[0];
+#endif
 }
 
 KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gradients d) {
@@ -293,27 +240,23 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
   real dskip = 0, dbias = 0;
   const Reader<READS_U | READS_DY | READS_B | READS_C> reader{s, d.y, unit, shared};
   const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
-  int buffer = 0;
   const real *kept = states + (long long)((unit.end - 1 - unit.first) / CHUNK) * (STATE_COUNT * 32);
   real following[PART];
 #pragma unroll
   for (int p = 0; p < PART; p++) following[p] = kept[p * 32];
-  __syncwarp();
-  if (BUFFERS > 1) reader.copy(end, 0);
 #pragma unroll 1
-  for (int first = end; first >= unit.first; first -= TILE, buffer ^= BUFFERS - 1) {
+  for (int first = end; first >= unit.first; first -= TILE) {
     const int rest = unit.end - first;
-    Tiles &tiles = shared.tiles[buffer];
-    reader.read(first, buffer, -TILE);
+    reader.read(first);
 #pragma unroll 1
     for (int chunk = min(CHUNKS, (rest + CHUNK - 1) / CHUNK) - 1; chunk >= 0; chunk--) {
       const int at = lane * row_pitch<element>(TILE) + chunk * CHUNK, index = (first + chunk * CHUNK) / CHUNK;
       real step[CHUNK], input[CHUNK], u[CHUNK], g[CHUNK], through[CHUNK], rate[CHUNK], y[CHUNK];
-      steps_of(tiles.delta + at, tiles.u + at, bias, rest - chunk * CHUNK, step, input, u);
-      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
+      steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, u);
+      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
       real z[CHUNK];
-      load_chunk(tiles.z + at, z);
+      load_chunk(shared.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
 #endif
@@ -338,18 +281,18 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
             step, input, g, shared.b + from, shared.c + from, start, shared.a + n, shared.carry + n, shared.da + n,
             through, rate, y, sums + ((long long)index * PARTS + part) * SUMS);
       }
-      load_chunk(tiles.delta + at, input);
-      load_chunk(tiles.u + at, u);
+      load_chunk(shared.delta + at, input);
+      load_chunk(shared.u + at, u);
 #if GATE
       real dy[CHUNK];
-      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, dy);
-      load_chunk(tiles.z + at, z);
+      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, dy);
+      load_chunk(shared.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
         const real open = sigmoid(z[t]);
         z[t] = dy[t] * multiply_add(skip, u[t], y[t]) * open * (1 + z[t] * (1 - open));
       }
-      store_chunk(tiles.z + at, z);
+      store_chunk(shared.z + at, z);
 #endif
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
@@ -360,14 +303,14 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
         input[t] = change;
         u[t] = multiply_add(step[t], through[t], skip * g[t]);
       }
-      store_chunk(tiles.delta + at, input);
-      store_chunk(tiles.u + at, u);
+      store_chunk(shared.delta + at, input);
+      store_chunk(shared.u + at, u);
     }
     __syncwarp();
-    write_rows<element, TILE>(tiles.u, d.u, unit.at<element>(d.u), first, rest, unit.present);
-    write_rows<element, TILE>(tiles.delta, d.delta, unit.at<element>(d.delta), first, rest, unit.present);
+    write_rows<element, TILE>(shared.u, d.u, unit.at<element>(d.u), first, rest, unit.present);
+    write_rows<element, TILE>(shared.delta, d.delta, unit.at<element>(d.delta), first, rest, unit.present);
 #if GATE
-    write_rows<element, TILE>(tiles.z, d.z, unit.at<element>(d.z), first, rest, unit.present);
+    write_rows<element, TILE>(shared.z, d.z, unit.at<element>(d.z), first, rest, unit.present);
 #endif
   }
   if (!present) return;
@@ -393,22 +336,19 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows
   }
   const Reader<READS_DY | READS_C> reader{s, dy, unit, shared};
   const int end = unit.first + (unit.end - unit.first - 1) / TILE * TILE;
-  int buffer = 0;
-  if (BUFFERS > 1) reader.copy(end, 0);
 #pragma unroll 1
-  for (int first = end; first >= unit.first; first -= TILE, buffer ^= BUFFERS - 1) {
+  for (int first = end; first >= unit.first; first -= TILE) {
     const int rest = unit.end - first;
-    const Tiles &tiles = shared.tiles[buffer];
-    reader.read(first, buffer, -TILE);
+    reader.read(first);
 #pragma unroll 1
     for (int chunk = min(CHUNKS, (rest + CHUNK - 1) / CHUNK) - 1; chunk >= 0; chunk--) {
       const int at = lane * row_pitch<element>(TILE) + chunk * CHUNK;
       real step[CHUNK], unused[CHUNK], g[CHUNK];
-      steps_of(tiles.delta + at, tiles.delta + at, bias, rest - chunk * CHUNK, step, unused, unused);
-      load_chunk(tiles.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
+      steps_of(shared.delta + at, shared.delta + at, bias, rest - chunk * CHUNK, step, unused, unused);
+      load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
       real z[CHUNK];
-      load_chunk(tiles.z + at, z);
+      load_chunk(shared.z + at, z);
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
 #endif
