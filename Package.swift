@@ -136,6 +136,14 @@ let package = Package(
     .target(
       name: "CUDALaunches", dependencies: ["CCUDA", "CKernels", "CTorch"], path: "Tests/CUDALaunches",
       cxxSettings: unsafeCXX(native + torchHeaders)),
+    // The text of CUDA kernels as C++ for the processor, one block after the other.
+    .target(
+      name: "CUDAEmulator", dependencies: ["CKernels"], path: "Tests/CUDAEmulator",
+      exclude: ["selective_scan_case.inc", "selective_scan_states.inc", "selective_scan_types.inc"],
+      cxxSettings: [
+        .headerSearchPath("../../Sources/CCUDA/kernels"), .headerSearchPath("../../Sources/CTorch"),
+      ] + unsafeCXX(["-O0", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])),
+    .testTarget(name: "CUDAKernelTests", dependencies: ["CUDAEmulator"], swiftSettings: swift),
     .testTarget(name: "CCUDATests", dependencies: ["CCUDA", "CUDALaunches"], swiftSettings: swift),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
     .testTarget(

@@ -22,6 +22,9 @@ const char depthwise_tiles_text[] = {
 const char depthwise_weight_text[] = {
 #embed "kernels/depthwise_weight.cu"
     , 0};
+const char depthwise_weight_tiles_text[] = {
+#embed "kernels/depthwise_weight_tiles.cu"
+    , 0};
 const char group_softmax_text[] = {
 #embed "kernels/group_softmax.cu"
     , 0};
@@ -67,6 +70,7 @@ const std::vector<Program> &programs() {
       {"depthwise", depthwise_text},
       {"depthwise_tiles", depthwise_tiles_text},
       {"depthwise_weight", depthwise_weight_text},
+      {"depthwise_weight_tiles", depthwise_weight_tiles_text},
       {"group_softmax", group_softmax_text},
       {"map", map_text},
       {"map_norm", map_norm_text},

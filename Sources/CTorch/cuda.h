@@ -65,6 +65,12 @@ std::vector<at::Tensor> scan2d_backward(
     const at::Tensor &dy, const at::Tensor &x, const at::Tensor &projection, const at::Tensor &weight,
     const at::Tensor &bias, const at::Tensor &a, const at::Tensor &d);
 
+// cuda_scan2d_backward_fast.cpp. The same for one state, x, dy and projection in one type of 16 bits, maps channels last whose
+// planes fit shared memory, and rows filled up to whole 16 bytes, [B, L, 4, row] in memory; false if they are not such.
+bool scan2d_backward_fast(
+    const at::Tensor &dy, const at::Tensor &x, const at::Tensor &projection, const at::Tensor &weight,
+    const at::Tensor &bias, const at::Tensor &a, const at::Tensor &d, std::vector<at::Tensor> &out);
+
 // cuda_selective_scan.cpp. The order of inputs is u, delta, a, b, c, d, z, delta_bias; d, z and delta_bias may be
 // undefined. Gives y [B, D, L] and the last state [B, D, N] in float32 (float64 for float64).
 std::vector<at::Tensor> selective_scan_forward(const std::vector<at::Tensor> &inputs, bool softplus);

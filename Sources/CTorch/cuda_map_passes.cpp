@@ -40,7 +40,6 @@ struct Norm {
         plan(plan_channels(x.size(1), vector)) {
     p.x = address(x), p.y = address(y), p.weight = address(weight), p.statistics = address(statistics);
     p.positions = positions_of(x), p.channels = int32_t(x.size(1));
-    p.blocks = int32_t(norm_blocks(plan, x.size(0), p.positions, facts(x).multiprocessors));
   }
 
   void run(const char *entry, const Plan &extents) const {
@@ -55,12 +54,14 @@ struct Norm {
     const at::Tensor moments = new_reals(x, {x.size(0) * p.shares, 3});
     p.partial = address(moments);
     run("map_moments", {x.size(0) * p.shares, 1, 256, 1, 0});
+    p.blocks = int32_t(norm_blocks(plan, x.size(0), p.positions, facts(x).multiprocessors, 6));
     plan.blocks = x.size(0) * p.blocks;
     run("map_norm", plan);
   }
 
   // Gives the gradients of the weight and of the bias, one after the other.
   at::Tensor backward(const at::Tensor &dx) {
+    p.blocks = int32_t(norm_blocks(plan, x.size(0), p.positions, facts(x).multiprocessors, 4));
     p.shares = p.blocks, p.dx = address(dx);
     const int64_t blocks = x.size(0) * p.blocks;
     const at::Tensor sums = new_reals(x, {blocks * plan.groups, 2}), by_channel = new_reals(x, {blocks, 2 * x.size(1)});
@@ -134,12 +135,12 @@ at::Tensor scaled_sum(
   const at::Tensor y = new_map(shortcut, shortcut.scalar_type());
   if (y.numel() == 0) return y;
   const int32_t vector =
-      vector_of(shortcut.size(1), int64_t(shortcut.element_size()), addresses(shortcut, branch, y), 16);
+      vector_of(shortcut.size(1), shortcut.element_size(), addresses(shortcut, branch, y), 16);
   ScaledSumParameters p{};
   p.shortcut = address(shortcut), p.branch = address(branch), p.scale = address(scale), p.offset = address(offset);
   p.y = address(y), p.pixels = shortcut.size(0) * positions_of(shortcut), p.channels = int32_t(shortcut.size(1));
   Plan plan = plan_channels(shortcut.size(1), vector);
-  plan.blocks = sharing_blocks(plan, p.pixels, facts(shortcut).multiprocessors, 8);
+  plan.blocks = sharing_blocks(plan, p.pixels, facts(shortcut).multiprocessors, 4);
   Macros macros;
   macros.set("ELEMENT", element(shortcut.scalar_type())).set("VECTOR", vector);
   launch(shortcut, kernel(shortcut, "map", "scaled_sum", macros), plan, p);
@@ -159,12 +160,12 @@ std::vector<at::Tensor> scaled_sum_backward(
     gradients = at::zeros({2 * channels}, scale.options());
   } else {
     const int32_t vector =
-        vector_of(channels, int64_t(shortcut.element_size()), addresses(shortcut, dy, dshortcut), 16);
+        vector_of(channels, shortcut.element_size(), addresses(shortcut, dy, dshortcut), 16);
     ScaledSumParameters p{};
     p.shortcut = address(shortcut), p.branch = address(dy), p.scale = address(scale), p.y = address(dshortcut);
     p.pixels = shortcut.size(0) * positions_of(shortcut), p.channels = int32_t(channels);
     Plan plan = plan_channels(channels, vector);
-    plan.blocks = sharing_blocks(plan, p.pixels, facts(shortcut).multiprocessors, 8);
+    plan.blocks = sharing_blocks(plan, p.pixels, facts(shortcut).multiprocessors, 4);
     plan.shared_bytes = sums_bytes(plan, vector, real_bytes(shortcut));
     const at::Tensor partial = new_reals(shortcut, {plan.blocks, 2 * channels});
     p.partial = address(partial);
@@ -185,7 +186,7 @@ namespace {
 void move_joined(
     const char *entry, const std::vector<at::Tensor> &maps, const at::Tensor &joined, const at::Tensor &order) {
   if (joined.numel() == 0) return;
-  const int64_t bytes = int64_t(joined.element_size());
+  const int64_t bytes = joined.element_size();
   JoinParameters p{};
   p.count = int32_t(maps.size()), p.joined = address(joined), p.order = address(order);
   p.pixels = joined.size(0) * positions_of(joined);

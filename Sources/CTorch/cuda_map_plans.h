@@ -42,6 +42,11 @@ inline int32_t depthwise_vector(int64_t channels, int64_t element_bytes, uint64_
   return element_bytes == 8 ? 1 : vector_of(channels, element_bytes, addresses, 2 * element_bytes);
 }
 
+// Of the kernels for any stride, whose threads have few sums: `spreads` for depthwise_spread.
+inline int32_t strided_vector(int64_t channels, int64_t element_bytes, uint64_t addresses, bool spreads) {
+  return vector_of(channels, element_bytes, addresses, spreads ? 16 : 8);
+}
+
 // Threads along the channels of a block: all where they are few, else a share of them that leaves the fewest idle.
 inline int32_t threads_across(int64_t groups) {
   if (groups <= 64) return int32_t(groups);
@@ -95,23 +100,9 @@ inline Plan plan_strips(
   return plan;
 }
 
-// depthwise_tiles takes half types at stride 1: TILES tiles side by side in a block and GROUPS groups of 8 channels.
-struct Tiles {
-  static constexpr int32_t depth = 1;  // DEPTH
-  int32_t tiles = 1, groups = 1;
-};
-
+// depthwise_tiles and depthwise_weight_tiles take half types at stride 1.
 inline bool has_tiles(int64_t window, int64_t stride, int64_t channels, int64_t element_bytes, uint64_t addresses) {
   return element_bytes == 2 && stride == 1 && window <= 9 && channels % 8 == 0 && addresses % 16 == 0;
-}
-
-inline Tiles tiles_of(int64_t window, int64_t columns, int64_t channels) {
-  const int64_t all = shares(columns, 17 - window), groups = channels / 8;
-  Tiles tiles;
-  tiles.tiles = int32_t(shares(all, shares(all, 6)));
-  tiles.groups = tiles.tiles > 3 ? 2 : tiles.tiles > 1 || groups % 8 ? 4 : 8;
-  while (tiles.groups > groups) tiles.groups /= 2;
-  return tiles;
 }
 
 // Strips whose rows are a multiple of 8 and that leave few of the `workers` idle at the end; a strip costs `overhead` rows.
@@ -127,17 +118,24 @@ inline void lay_tall_strips(Parameters &p, int64_t batch, int64_t height, int64_
   }
 }
 
-inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, const Tiles &t, int64_t multiprocessors) {
-  const int64_t across = t.tiles * (17 - window), ring = 8 * (Tiles::depth + 2);
-  const int64_t pitch = (across + window - 1 + 3) / 8 * 8 + 4;
-  p.tiles = int32_t(shares(p.channels / 8, t.groups));
-  p.across = int32_t(shares(p.columns, across));
-  const int64_t workers = std::max<int64_t>(1, 2 * multiprocessors / p.tiles);
-  lay_tall_strips(p, batch, p.rows, workers, window + 7);
+// A block of depthwise_tiles has 32 channels and 17 - window columns of 8 strips; strips are as high as leaves few blocks
+// idle at the end.
+inline Plan plan_tiles(DepthwiseParameters &p, int64_t batch, int64_t window, bool gradient, int64_t multiprocessors) {
+  const int64_t wide = 17 - window, result = 8 * (4 * wide + (wide % 2 ? 6 : 2));
+  p.tiles = int32_t(shares(p.channels, 32));
+  p.across = int32_t(shares(p.columns, wide));
+  const int64_t workers = (window <= 3 && !gradient ? 2 : 1) * multiprocessors;
   Plan plan;
-  plan.blocks = std::min(p.strips, workers) * p.tiles;
-  plan.across = t.tiles * t.groups * 32;
-  plan.shared_bytes = t.groups * (16 * (ring * pitch + 8 * across + 2 * window * 20) + 32);
+  int64_t best = 0;
+  for (int64_t down = 1; down <= p.rows; ++down) {
+    const int64_t rows = shares(p.rows, down), strips = batch * shares(p.rows, rows);
+    const int64_t blocks = shares(strips, 8) * p.across * p.tiles, cost = shares(blocks, workers) * (rows + window + 7);
+    if (down > 1 && cost >= best) continue;
+    best = cost, plan.blocks = blocks;
+    p.strip_rows = int32_t(rows), p.down = int32_t(shares(p.rows, rows)), p.strips = strips;
+  }
+  plan.across = 256;
+  plan.shared_bytes = 16 * (8 * 640 + (gradient ? 10 : 2) * result);
   return plan;
 }
 
@@ -243,7 +241,7 @@ inline Plan plan_channels(int64_t channels, int32_t vector, int32_t threads = 25
 
 // The blocks that share `pixels`: at most `filling` a multiprocessor.
 inline int64_t sharing_blocks(const Plan &plan, int64_t pixels, int64_t multiprocessors, int64_t filling) {
-  return std::clamp<int64_t>(shares(multiprocessors * filling, plan.groups), 1, shares(pixels, plan.deep));
+  return std::clamp<int64_t>(multiprocessors * filling / plan.groups, 1, shares(pixels, plan.deep));
 }
 
 // The sums of a block's threads meet in shared memory.
@@ -253,12 +251,13 @@ inline int64_t sums_bytes(const Plan &plan, int32_t vector, int64_t real_bytes) 
 
 // Blocks that share a map's moments, a few groups of numbers at least for each thread; a warp takes their records together.
 inline int64_t moment_shares(int64_t batch, int64_t size, int32_t vector, int64_t multiprocessors) {
-  return std::min({shares(multiprocessors * 4, batch), shares(size, vector * 1024), int64_t(32)});
+  return std::clamp<int64_t>(multiprocessors * 4 / batch, 1, std::min<int64_t>(32, shares(size, vector * 1024)));
 }
 
-// Blocks that share a map's pixels in the other kernels of the group norm.
-inline int64_t norm_blocks(const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors) {
-  return std::min(shares(shares(multiprocessors * 4, batch), plan.groups), shares(positions, plan.deep));
+// Blocks that share a map's pixels in the other kernels of the group norm, `filling` of which a multiprocessor runs at once.
+inline int64_t norm_blocks(
+    const Plan &plan, int64_t batch, int64_t positions, int64_t multiprocessors, int64_t filling) {
+  return std::clamp<int64_t>(multiprocessors * filling / (batch * plan.groups), 1, shares(positions, plan.deep));
 }
 
 inline Plan plan_join(JoinParameters &p, int32_t vector, int64_t element_bytes, int64_t multiprocessors) {

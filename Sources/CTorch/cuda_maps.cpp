@@ -36,12 +36,6 @@ struct Convolution {
     columns = (x.size(3) + 2 * padding - window) / stride + 1;
   }
 
-  Macros macros(int32_t vector) const {
-    Macros macros;
-    macros.set("ELEMENT", element(x.scalar_type())).set("VECTOR", vector).set("WINDOW", window);
-    return macros;
-  }
-
   // `to` = activation(z), or dy activation'(z) where dy is defined, for z = conv(from) + bias.
   // With `spreads` instead the gradient of x, from that of z.
   void run(const at::Tensor &to, const at::Tensor &from, const at::Tensor &dy, int32_t follows, bool spreads) const {
@@ -55,15 +49,23 @@ struct Convolution {
     // At stride 1 the gradient is a convolution too, by the window turned round.
     p.padding = int32_t(spreads && dense ? window - 1 - padding : padding);
     p.flipped = spreads && dense, p.adds_input = adds_input;
-    const int32_t vector = depthwise_vector(x.size(1), int64_t(x.element_size()), addresses(from, to, dy));
-    const int32_t across = dense ? depthwise_columns(window, p.columns) : 0;
     const int64_t multiprocessors = facts(x).multiprocessors;
+    Macros macros;
+    macros.set("ELEMENT", element(x.scalar_type())).set("WINDOW", window);
+    macros.set("ACTIVATION", follows).set("GRADIENT", dy.defined());
+    if (has_tiles(window, stride, x.size(1), x.element_size(), addresses(from, to, dy))) {
+      const Plan plan = plan_tiles(p, x.size(0), window, dy.defined(), multiprocessors);
+      launch(x, kernel(x, "depthwise_tiles", "depthwise_tiles", macros, plan.shared_bytes), plan, p);
+      return;
+    }
+    const int32_t vector = dense ? depthwise_vector(x.size(1), x.element_size(), addresses(from, to, dy))
+                                 : strided_vector(x.size(1), x.element_size(), addresses(from, to, dy), spreads);
+    const int32_t across = dense ? depthwise_columns(window, p.columns) : 0;
     const Plan plan = dense ? plan_strips(p, x.size(0), window, vector, across, real_bytes(x), multiprocessors)
                             : plan_pixels(p, x.size(0), window, vector, real_bytes(x), multiprocessors);
     const char *entry = dense ? "depthwise_strips" : spreads ? "depthwise_spread" : "depthwise_pixels";
-    Macros set = macros(vector);
-    set.set(dense ? "COLUMNS" : "STRIDE", dense ? across : stride).set("ACTIVATION", follows).set("GRADIENT", dy.defined());
-    launch(x, kernel(x, "depthwise", entry, set, plan.shared_bytes), plan, p);
+    macros.set("VECTOR", vector).set(dense ? "COLUMNS" : "STRIDE", dense ? across : stride);
+    launch(x, kernel(x, "depthwise", entry, macros, plan.shared_bytes), plan, p);
   }
 
   // The gradients of the weight and of the bias, one after the other.
@@ -74,26 +76,37 @@ struct Convolution {
     p.x = address(x), p.dz = address(dz);
     p.height = int32_t(x.size(2)), p.width = int32_t(x.size(3)), p.rows = int32_t(rows), p.columns = int32_t(columns);
     p.channels = int32_t(channels), p.padding = int32_t(padding);
+    const int64_t multiprocessors = facts(x).multiprocessors;
     const bool strips = stride == 1 && window <= 7;
-    const int32_t vector = depthwise_vector(channels, int64_t(x.element_size()), addresses(x, dz));
-    const int32_t across = strips ? depthwise_columns(window, columns) : 0, held = weight_rows(window);
-    const Plan plan =
-        plan_weight(p, x.size(0), window, vector, across, held, real_bytes(x), facts(x).multiprocessors);
+    const bool tiled = has_tiles(window, stride, channels, x.element_size(), addresses(x, dz)) && rows <= x.size(2) &&
+                       columns <= x.size(3);
+    const int32_t vector = tiled ? 1 : depthwise_vector(channels, x.element_size(), addresses(x, dz));
+    const int32_t across = depthwise_columns(window, columns), held = weight_rows(window);
+    const WeightTiles tiles = weight_tiles_of(window, columns, channels);
+    const Plan plan = tiled ? plan_weight_tiles(p, x.size(0), tiles, multiprocessors)
+                            : plan_weight(
+                                  p, x.size(0), window, vector, strips ? across : 0, held, real_bytes(x), multiprocessors);
     const int32_t blocks = int32_t(plan.blocks / p.tiles);
     const at::Tensor partial = new_reals(x, {blocks, count}), gradients = new_reals(x, {count});
     p.partial = address(partial);
-    Macros set = macros(vector);
-    if (strips) {
-      set.set("COLUMNS", across);
+    Macros set, adding;
+    set.set("ELEMENT", element(x.scalar_type())).set("WINDOW", window);
+    adding = set;
+    adding.set("VECTOR", 1);
+    if (tiled) {
+      set.set("TILES", tiles.tiles).set("GROUPS", tiles.groups).set("PARTS", tiles.parts).set("SPLIT", tiles.split);
+    } else if (strips) {
+      set.set("VECTOR", vector).set("COLUMNS", across);
     } else {
-      set.set("STRIDE", stride).set("ROWS", held);
+      set.set("VECTOR", vector).set("STRIDE", stride).set("ROWS", held);
     }
-    const char *entry = strips ? "depthwise_weight_strips" : "depthwise_weight_pixels";
-    launch(x, kernel(x, "depthwise_weight", entry, set, plan.shared_bytes), plan, p);
+    const char *program = tiled ? "depthwise_weight_tiles" : "depthwise_weight";
+    const char *entry = tiled ? program : strips ? "depthwise_weight_strips" : "depthwise_weight_pixels";
+    launch(x, kernel(x, program, entry, set, plan.shared_bytes), plan, p);
     const void *source = p.partial;
     void *target = address(gradients);
     launch(
-        x, kernel(x, "depthwise_weight", "depthwise_weight_sum", set), {uint32_t(shares(count, 8))}, {8, 64}, 0, source,
+        x, kernel(x, "depthwise_weight", "depthwise_weight_sum", adding), {uint32_t(shares(count, 8))}, {8, 64}, 0, source,
         target, blocks, p.channels);
     return gradients;
   }

@@ -27,7 +27,8 @@ void check_parameter(const char *name, const at::Tensor &tensor, at::IntArrayRef
   check_operand(name, tensor, sizes, x);
   const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   TORCH_CHECK(
-      tensor.scalar_type() == type, "gradient of a map's scan: ", name, " is ", tensor.scalar_type(), ", expected ", type);
+      tensor.scalar_type() == type, "gradient of a map's scan: ", name, " is ", tensor.scalar_type(), ", expected ",
+      type);
   TORCH_CHECK(tensor.is_contiguous(), "gradient of a map's scan: ", name, " is not contiguous");
 }
 
@@ -62,7 +63,7 @@ struct Operands {
 struct Arguments {
   const void *dy, *x, *projection, *weight, *bias, *a, *d;
   void *dx, *dprojection, *scratch, *rows, *parameters;
-  int32_t channels, height, width, down, across, parts, groups, splits, together;
+  int32_t channels, height, width, down, across, parts, groups, splits;
   int64_t first_image, images;
   int64_t dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -88,7 +89,7 @@ at::Tensor run_general(const Operands &o) {
       o.bias.const_data_ptr(), o.a.const_data_ptr(), o.d.const_data_ptr(), o.dx.mutable_data_ptr(),
       o.dprojection.mutable_data_ptr(), scratch.mutable_data_ptr(), rows.mutable_data_ptr(),
       parameters.mutable_data_ptr(), int32_t(o.channels()), int32_t(o.height()), int32_t(o.width()), plan.down,
-      plan.across, plan.parts, plan.groups, plan.splits, plan.together, 0, 0, {}, {}, {}, {}, {}};
+      plan.across, plan.parts, plan.groups, plan.splits, 0, 0, {}, {}, {}, {}, {}};
   std::copy_n(o.dy.strides().begin(), 4, arguments.dy_strides);
   std::copy_n(o.x.strides().begin(), 4, arguments.x_strides);
   std::copy_n(o.projection.strides().begin(), 4, arguments.projection_strides);
@@ -96,12 +97,12 @@ at::Tensor run_general(const Operands &o) {
   std::copy_n(o.dprojection.strides().begin(), 4, arguments.dprojection_strides);
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("STATE", o.state()).set("SIDE", plan.side);
-  macros.set("BLOCKS", plan.blocks).set("OUTPUT", o.dy.scalar_type() == type && type != real);
+  macros.set("TOGETHER", plan.together).set("BLOCKS", plan.blocks);
+  macros.set("OUTPUT", o.dy.scalar_type() == type && type != real);
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(o.x, "ss2d_backward_general", entry, macros, bytes);
   };
-  constexpr int carry_warps = 16;
-  const int64_t carry_bytes = carry_warps * 2 * 32 * real_bytes;
+  const int64_t carry_bytes = plan.carry_warps * 2 * 32 * real_bytes;
   const ccuda_kernel find_totals = find("ss2d_backward_totals", plan.bytes);
   const ccuda_kernel carry = find("ss2d_backward_carries", carry_bytes);
   const ccuda_kernel find_gradients = find("ss2d_backward_gradients", plan.bytes);
@@ -116,8 +117,9 @@ at::Tensor run_general(const Operands &o) {
     arguments.parameters = parameters.select(0, written).mutable_data_ptr();
     written += int64_t(arguments.parts) * plan.groups;
     launch(o.x, find_totals, count(tasks * plan.down * plan.across), block, plan.bytes, arguments);
-    launch(o.x, carry, count(tasks * 8 * o.state()), {32 * carry_warps}, carry_bytes, arguments);
-    launch(o.x, find_gradients, count(int64_t(arguments.parts) * plan.splits * plan.groups), block, plan.bytes, arguments);
+    launch(o.x, carry, count(tasks * 8 * o.state()), {uint32_t(32 * plan.carry_warps)}, carry_bytes, arguments);
+    const Extent grid = count(int64_t(arguments.parts) * plan.splits * plan.groups);
+    launch(o.x, find_gradients, grid, block, plan.bytes, arguments);
     launch(o.x, add_rows, count((images * plan.rows_size + 255) / 256), {256}, 0, arguments);
   }
   return at::sum(parameters.narrow(0, 0, written), {0});
@@ -131,11 +133,13 @@ std::vector<at::Tensor> scan2d_backward(
   TORCH_CHECK(x.is_cuda(), "gradient of a map's scan: x is on ", x.device(), ", expected a GPU");
   TORCH_CHECK(x.dim() == 4, "gradient of a map's scan: x is ", x.sizes(), ", expected [B, D, H, W]");
   TORCH_CHECK(
-      weight.dim() == 3, "gradient of a map's scan: the time step's weight is ", weight.sizes(), ", expected [4, D, R]");
+      weight.dim() == 3, "gradient of a map's scan: the time step's weight is ", weight.sizes(),
+      ", expected [4, D, R]");
   TORCH_CHECK(a.dim() == 2, "gradient of a map's scan: A is ", a.sizes(), ", expected [4D, N]");
   const int64_t channels = x.size(1), rank = weight.size(2), state = a.size(1);
   TORCH_CHECK(
-      rank > 0 && state > 0, "gradient of a map's scan: a rank of ", rank, " and ", state, " states, expected at least 1");
+      rank > 0 && state > 0, "gradient of a map's scan: a rank of ", rank, " and ", state,
+      " states, expected at least 1");
   TORCH_CHECK(
       x.size(2) * x.size(3) <= INT32_MAX && channels <= INT32_MAX / 32, "gradient of a map's scan: x ", x.sizes(),
       " has more pixels or channels than the kernels count");
@@ -147,11 +151,14 @@ std::vector<at::Tensor> scan2d_backward(
   check_parameter("D", d, {4 * channels}, x);
   const at::ScalarType type = x.scalar_type(), rows = projection.scalar_type();
   TORCH_CHECK(
-      type == rows || (type != at::kDouble && rows != at::kDouble), "gradient of a map's scan: the projection is ", rows,
-      ", x ", type);
+      type == rows || (type != at::kDouble && rows != at::kDouble), "gradient of a map's scan: the projection is ",
+      rows, ", x ", type);
+  std::vector<at::Tensor> fast;
+  if (x.numel() > 0 && scan2d_backward_fast(dy, x, projection, weight, bias, a, d, fast)) return fast;
   at::Tensor dx = at::empty_like(x), dprojection = with_strides_of(projection);
   if (x.numel() == 0) {
-    return {dx, dprojection.zero_(), at::zeros_like(weight), at::zeros_like(bias), at::zeros_like(a), at::zeros_like(d)};
+    const auto zeros = [](const at::Tensor &parameter) { return at::zeros_like(parameter); };
+    return {dx, dprojection.zero_(), zeros(weight), zeros(bias), zeros(a), zeros(d)};
   }
   // The kernels read one type; float32 holds both of two others.
   const auto same = [&](const at::Tensor &tensor) { return type == rows ? tensor : tensor.to(at::kFloat); };

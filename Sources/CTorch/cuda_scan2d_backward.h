@@ -9,6 +9,7 @@ namespace ctorch::cuda::scan2d {
 struct BackwardPlan {
   int side = 0, together = 0, blocks = 1;
   int down = 0, across = 0, parts = 1, groups = 1, splits = 1;
+  int carry_warps = 1;
   int64_t bytes = 0;    // of shared memory
   int64_t columns = 0;  // 32 channels each
   int64_t images = 1;   // of one launch
@@ -44,6 +45,8 @@ inline BackwardPlan backward_plan(
   p.down = int((height + p.side - 1) / p.side), p.across = int((width + p.side - 1) / p.side);
   p.blocks = real_bytes == 4 ? int(std::clamp<int64_t>(most_bytes / (p.bytes + 1024), 1, 3)) : 1;
 
+  // A warp of the second kernel takes at least a batch of segments.
+  p.carry_warps = int(std::clamp<int64_t>((std::max(height * p.across, width * p.down) + 7) / 8, 1, 16));
   p.columns = (channels + 31) / 32;
   p.scratch_size = p.columns * 2 * (height * p.across + width * p.down) * (1 + 2 * state) * 32;
   p.rows_size = 4 * height * width * (rank + 2 * state);
@@ -53,14 +56,18 @@ inline BackwardPlan backward_plan(
   const auto most = [&](int64_t size) { return std::max<int64_t>(room / size, 1); };
   p.images = std::min(2 * most(p.scratch_size), batch);
   p.launches = (batch + p.images - 1) / p.images;
-  // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the most.
+  // Parts of images, tiles and channels fill the GPU: images have the fewest sums to add up afterwards, channels the
+  // most.
   const int64_t wanted = int64_t(multiprocessors) * p.blocks * 8, blocks = most(p.launches * p.parameters_size);
-  p.parts = int(std::min({p.images, wanted, blocks}));
-  const auto divide = [&](int64_t had, int64_t limit) {
-    return int(std::clamp<int64_t>((wanted + had - 1) / had, 1, limit));
+  // As many parts as the limit allows, none much larger than another.
+  const auto divide = [&](int64_t count, int64_t had, int64_t limit) {
+    const int64_t parts = std::clamp<int64_t>((wanted + had - 1) / had, 1, std::clamp<int64_t>(limit, 1, count));
+    const int64_t each = (count + parts - 1) / parts;
+    return int((count + each - 1) / each);
   };
-  p.groups = divide(p.parts, std::min(tiles(p.side), std::max<int64_t>(blocks / p.parts, 1)));
-  p.splits = divide(int64_t(p.parts) * p.groups, std::min(p.columns, most(p.images * p.rows_size)));
+  p.parts = divide(p.images, 1, blocks);
+  p.groups = divide(tiles(p.side), p.parts, blocks / p.parts);
+  p.splits = divide(p.columns, int64_t(p.parts) * p.groups, most(p.images * p.rows_size));
   return p;
 }
 

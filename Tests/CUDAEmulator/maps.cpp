@@ -188,13 +188,13 @@ struct Convolution {
     p.x = x.bytes.data(), p.y = y.bytes.data(), p.dy = dy ? dy->bytes.data() : nullptr;
     p.weight = weight.bytes.data(), p.bias = bias ? bias->bytes.data() : nullptr;
     if (has_tiles(kernel, stride, channels, bytes_of[element], 0)) {
-      const Tiles tiles = tiles_of(kernel, p.columns, channels);
-      const Runner *found = find_case({4, element, 8, int(kernel), tiles.tiles, tiles.groups, activation, dy ? 1 : 0, 0});
+      const Runner *found = find_case({4, element, 8, int(kernel), 0, 0, activation, dy ? 1 : 0, 0});
       if (!found) return false;
-      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, tiles, multiprocessors), &p);
+      launch(*found, "depthwise_tiles", plan_tiles(p, batch, kernel, dy, multiprocessors), &p);
       return true;
     }
-    const int32_t vector = depthwise_vector(channels, bytes_of[element], 0);
+    const int32_t vector = stride == 1 ? depthwise_vector(channels, bytes_of[element], 0)
+                                       : strided_vector(channels, bytes_of[element], 0, spreading);
     const int32_t across = stride == 1 ? depthwise_columns(kernel, p.columns) : 0;
     const Plan plan = stride == 1 ? plan_strips(p, batch, kernel, vector, across, real_bytes, multiprocessors)
                                   : plan_pixels(p, batch, kernel, vector, real_bytes, multiprocessors);
@@ -325,7 +325,7 @@ double check_map_norm(int element, int64_t batch, int64_t channels, int64_t posi
   p.partial = moments.bytes.data();
   launch(*found, "map_moments", {batch * p.shares, 1, 256, 1, 0}, &p);
   Plan plan = plan_channels(channels, vector);
-  p.blocks = int32_t(norm_blocks(plan, batch, positions, multiprocessors));
+  p.blocks = int32_t(norm_blocks(plan, batch, positions, multiprocessors, 6));
   plan.blocks = batch * p.blocks;
   launch(*found, "map_norm", plan, &p);
   if (which == 0) return error(got, y);

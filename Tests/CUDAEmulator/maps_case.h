@@ -15,10 +15,13 @@
 #ifndef WINDOW
 #define WINDOW 0
 #endif
-#ifdef TILES
+#if PROGRAM == 4
+#define CASE_STRIDE 0
+#define CASE_COLUMNS 0
+#define VECTOR 8
+#elif PROGRAM == 5
 #define CASE_STRIDE GROUPS
 #define CASE_COLUMNS TILES
-#define DEPTH 1
 #define VECTOR 8
 #else
 #if defined(STRIDE) && WINDOW > 0
@@ -120,7 +123,6 @@ const bool listed = list_case(
 #undef ROWS
 #undef TILES
 #undef GROUPS
-#undef DEPTH
 #undef PARTS
 #undef SPLIT
 #undef ACTIVATION
@@ -141,7 +143,10 @@ const bool listed = list_case(
 #undef WIDE
 #undef ACROSS
 #undef PITCH
-#undef RING
+#undef LINE
+#undef STAGES
+#undef RESULT_PITCH
+#undef RESULT_LINE
 #undef WARPS
 #undef BAND
 #undef KEYS

@@ -511,23 +511,17 @@
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
-#define TILES 1
-#define GROUPS 2
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
-#define TILES 1
-#define GROUPS 2
 #define ACTIVATION 2
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 3
-#define TILES 1
-#define GROUPS 2
 #define ACTIVATION 2
 #define GRADIENT 1
 #include "maps_case.h"
@@ -535,23 +529,17 @@
 #define PROGRAM 4
 #define ELEMENT 1
 #define WINDOW 5
-#define TILES 2
-#define GROUPS 4
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 1
 #define WINDOW 5
-#define TILES 2
-#define GROUPS 4
 #define ACTIVATION 4
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 1
 #define WINDOW 5
-#define TILES 2
-#define GROUPS 4
 #define ACTIVATION 4
 #define GRADIENT 1
 #include "maps_case.h"
@@ -559,23 +547,17 @@
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
-#define TILES 1
-#define GROUPS 1
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
-#define TILES 1
-#define GROUPS 1
 #define ACTIVATION 3
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 7
-#define TILES 1
-#define GROUPS 1
 #define ACTIVATION 3
 #define GRADIENT 1
 #include "maps_case.h"
@@ -583,15 +565,11 @@
 #define PROGRAM 4
 #define ELEMENT 1
 #define WINDOW 9
-#define TILES 3
-#define GROUPS 1
 #include "maps_case.h"
 
 #define PROGRAM 4
 #define ELEMENT 2
 #define WINDOW 2
-#define TILES 1
-#define GROUPS 1
 #include "maps_case.h"
 
 #define PROGRAM 5

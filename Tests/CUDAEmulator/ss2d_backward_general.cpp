@@ -47,8 +47,8 @@ struct Shape {
   int row_size() const { return (rows() + 7) / 8 * 8; }
 };
 
-// Operands, and gradients by the definition. The maps lie channels last in even batches, else channels first; rows of the
-// projection lie pixel by pixel, filled up to a multiple of 8.
+// Operands, and gradients by the definition. The maps lie channels last in even batches, else channels first; rows of
+// the projection lie pixel by pixel, filled up to a multiple of 8.
 template <class Element, class Real>
 struct Case {
   Shape shape;
@@ -98,7 +98,8 @@ struct Case {
       return to;
     };
     const auto real = [](const std::vector<Real> &v) { return std::vector<double>(v.begin(), v.end()); };
-    std::vector<double> dy64 = wide(dy), x64 = wide(x), rows(size_t(s.batch * 4 * s.rows() * s.length())), drows(rows.size());
+    std::vector<double> dy64 = wide(dy), x64 = wide(x);
+    std::vector<double> rows(size_t(s.batch * 4 * s.rows() * s.length())), drows(rows.size());
     for_rows([&](size_t i, size_t from) { rows[i] = number(s.element, projection[from]); });
     const std::vector<double> weight64 = real(weight), bias64 = real(bias), a64 = real(a), d64 = real(d);
     const size_t sizes[] = {x.size(), projection.size(), weight.size(), bias.size(), a.size(), d.size()};
@@ -120,14 +121,20 @@ struct Case {
   }
 };
 
-template <class Element, class Real, class Arguments, class Totals, class Carries, class Gradients, class Rows>
-double run(const Shape &s, int which, int side, Totals totals, Carries carries, Gradients gradients, Rows add_rows) {
+template <
+    class Element, class Real, class Arguments, class Shared, class Totals, class Carries, class Gradients, class Rows>
+double run(
+    const Shape &s, int which, int side, int together, Totals totals, Carries carries, Gradients gradients,
+    Rows add_rows) {
   const Case<Element, Real> c(s);
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   const scan2d::BackwardPlan plan = scan2d::backward_plan(
       s.batch, s.channels, s.height, s.width, s.rank, s.state, sizeof(Real), 220 << 10, 132, side);
+  const auto bytes = size_t(scan2d::backward_bytes(side, together, s.rank, s.state, sizeof(Real)));
+  if (bytes != sizeof(Shared)) return std::numeric_limits<double>::infinity();
   Arguments g{};
-  g.parts = (s.batch + 1) / 2, g.splits = int(std::min<int64_t>(plan.columns, 2)), g.groups = std::min(plan.down * plan.across, 2);
+  g.parts = (s.batch + 1) / 2, g.groups = std::min(plan.down * plan.across, 2);
+  g.splits = int(std::min<int64_t>(plan.columns, 2));
   std::vector<Real> dy(c.dy.size());
   std::transform(c.dy.begin(), c.dy.end(), dy.begin(), [&](Element v) { return Real(number(s.element, v)); });
   std::vector<Element> dx(c.x.size(), rounded<Element>(s.element, NAN)), dprojection(c.projection.size(), Element(0));
@@ -143,7 +150,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
   g.bias = c.bias.data(), g.a = c.a.data(), g.d = c.d.data(), g.dx = dx.data(), g.dprojection = dprojection.data();
   g.scratch = scratch.data(), g.rows = rows.data(), g.parameters = sums.data();
   g.channels = s.channels, g.height = s.height, g.width = s.width;
-  g.down = plan.down, g.across = plan.across, g.together = plan.together;
+  g.down = plan.down, g.across = plan.across;
   g.images = s.batch;
   for (int i = 0; i < 4; i++) {
     g.dy_strides[i] = g.x_strides[i] = g.dx_strides[i] = c.map_strides[i];
@@ -151,10 +158,12 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
   }
   const unsigned tasks = unsigned(s.batch * plan.columns), threads = 32u * unsigned(side);
   emulator::emulate(
-      {tasks * unsigned(g.down * g.across)}, {threads}, size_t(plan.bytes), [&] { totals(g); });
-  emulator::emulate({tasks * 8 * unsigned(s.state)}, {128}, 4 * 64 * sizeof(Real), [&] { carries(g); });
+      {tasks * unsigned(g.down * g.across)}, {threads}, bytes, [&] { totals(g); });
   emulator::emulate(
-      {unsigned(g.parts * g.splits * g.groups)}, {threads}, size_t(plan.bytes), [&] { gradients(g); });
+      {tasks * 8 * unsigned(s.state)}, {32u * unsigned(plan.carry_warps)}, size_t(plan.carry_warps) * 64 * sizeof(Real),
+      [&] { carries(g); });
+  emulator::emulate(
+      {unsigned(g.parts * g.splits * g.groups)}, {threads}, bytes, [&] { gradients(g); });
   emulator::emulate({unsigned((s.batch * plan.rows_size + 255) / 256)}, {256}, 0, [&] { add_rows(g); });
 
   std::vector<double> found;
@@ -188,6 +197,7 @@ double run(const Shape &s, int which, int side, Totals totals, Carries carries, 
 #define RANK 6
 #define STATE 1
 #define SIDE 7
+#define TOGETHER 4
 #define ELEMENT 0
 namespace backward_float {
 #include "ss2d_backward_general.cu"
@@ -212,6 +222,8 @@ namespace backward_double {
 #undef RANK
 #undef STATE
 #undef SIDE
+#undef TOGETHER
+#define TOGETHER 1
 #define RANK 19
 #define STATE 3
 #define SIDE 4
@@ -235,15 +247,16 @@ namespace backward_float_pixel {
 #include "ss2d_backward_general.cu"
 }
 
-// The largest error of a gradient (0 x, 1 projection, 2 weight, 3 bias, 4 a, 5 d) relative to its largest value; -1 if no
-// kernel of this file has such operands. `element` is the macro ELEMENT, (rank, state) is (6, 1), (19, 3) or (2, 16).
+// The largest error of a gradient (0 x, 1 projection, 2 weight, 3 bias, 4 a, 5 d) relative to its largest value; -1 if
+// no kernel of this file has such operands. `element` is the macro ELEMENT, (rank, state) is (6, 1), (19, 3) or (2,
+// 16).
 extern "C" double emulate_ss2d_backward_general(
     int element, int batch, int channels, int height, int width, int state, int rank, int which) {
   const Shape s{element, batch, channels, height, width, state, rank};
-#define RUN(name, side, element, real)                                                                \
-  run<element, real, name::Arguments>(                                                                \
-      s, which, side, name::ss2d_backward_totals, name::ss2d_backward_carries, name::ss2d_backward_gradients, \
-      name::ss2d_backward_rows)
+#define RUN(name, side, element, real)                                                               \
+  run<element, real, name::Arguments, name::Shared>(                                                 \
+      s, which, side, rank == 6 ? 4 : 1, name::ss2d_backward_totals, name::ss2d_backward_carries,    \
+      name::ss2d_backward_gradients, name::ss2d_backward_rows)
   if (rank == 6 && state == 1) {
     switch (element) {
       case 0: return RUN(backward_float, 7, float, float);

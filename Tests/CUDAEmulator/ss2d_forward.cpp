@@ -169,6 +169,8 @@ double run_general(const Shape &s, Totals totals, Carries carries, Sums sums) {
 
 #define OUTPUT 0
 #define BLOCKS 1
+#define PRODUCTS 1
+#define PREFETCH 1
 
 #define RANK 6
 #define ITEMS 7
@@ -200,6 +202,8 @@ namespace ring_bfloat {
 #define RINGS 2
 #define BUFFERS 1
 #define WRAP 1
+#undef PREFETCH
+#define PREFETCH 0
 namespace rings_bfloat {
 #include "ss2d_forward.cu"
 }

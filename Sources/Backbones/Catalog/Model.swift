@@ -52,7 +52,8 @@ public struct Model {
   public func prepared(dtype: DType? = nil) -> PreparedModel {
     if let dtype, dtype != store.dtype, !store.device.isCUDA {
       fatalError(
-        "Model.prepared: models on \(store.device) compute in the type of their parameters, \(store.dtype), got \(dtype)")
+        "Model.prepared: models on \(store.device) compute in the type of their parameters, \(store.dtype), got \(dtype)"
+      )
     }
     let type = dtype == store.dtype ? nil : dtype
     return withoutGradients {

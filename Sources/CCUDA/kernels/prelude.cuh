@@ -49,6 +49,8 @@ DEVICE unsigned pack_bfloat(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
   return bits;
 }
+// The same number, of which the compiler knows nothing: it computes what follows here, and keeps no copy from elsewhere.
+DEVICE int opaque(int value) { asm volatile("" : "+r"(value)); return value; }
 DEVICE float bits_to_float(unsigned bits) { return __uint_as_float(bits); }
 DEVICE unsigned short float_to_bfloat(float value) { return (unsigned short)(pack_bfloat(value, 0.f) & 0xffffu); }
 
@@ -76,10 +78,44 @@ DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b,
   asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%7,%8};"
       : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3]) : "r"(a0), "r"(a1), "r"(b), "f"(c0), "f"(c1));
 }
-// The same with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
+// d = a b + c.
+DEVICE void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, const float (&c)[4]) {
+  asm("mma.sync.aligned.m16n8k8.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a0), "r"(a1), "r"(b), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+// d += a b with 16 columns of a: a2 and a3 hold rows g and g + 8, columns 2q + 8 and 2q + 9; b1 rows 2q + 8 and 2q + 9.
 DEVICE void multiply_16x8x16(float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
   asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+// The same with d = c + a b.
+DEVICE void multiply_16x8x16(
+    float (&d)[4], const float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  asm("mma.sync.aligned.m16n8k16.row.col." MMA_TYPES " {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+#endif
+
+// d += a b for the same tile where a is 16x8 and b 8x8 of float numbers, of whose fraction the first ten bits count: a0
+// holds row g, a1 row g + 8, column q; a2 and a3 column q + 4; b0 row q, b1 row q + 4, column g.
+DEVICE void multiply_16x8x8_float(float (&d)[4], float a0, float a1, float a2, float a3, float b0, float b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(a2)), "r"(__float_as_uint(a3)),
+        "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+}
+#if ELEMENT == 1 || ELEMENT == 2
+// Products of the two numbers of each.
+DEVICE unsigned multiply_pairs(unsigned a, unsigned b) {
+  unsigned product;
+#if ELEMENT == 1
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(product) : "r"(a), "r"(b));
+#else
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(product) : "r"(a), "r"(b), "r"(0x80008000u));
+#endif
+  return product;
 }
 #endif
 
@@ -93,6 +129,11 @@ DEVICE unsigned transpose_8x8(unsigned bits) {
 // Copies of 16 bytes from global to shared memory that go on while the block computes.
 DEVICE void copy_async_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+// Zeros where the source is not present; its address is not used then.
+DEVICE void copy_async_16(void *to, const void *from, bool present) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
+               "r"(present ? 16 : 0) : "memory");
 }
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>
@@ -112,10 +153,19 @@ DEVICE void named_barrier(int number, int threads) {
 DEVICE void named_arrive(int number, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
 }
-#elif ELEMENT == 1
-EMULATED_PRODUCTS(emulator::half_to_float)
+#else
+#if ELEMENT == 1
+EMULATED_PRODUCTS(emulator::half_to_float, emulator::float_to_half)
 #elif ELEMENT == 2
-EMULATED_PRODUCTS(emulator::bfloat_number)
+EMULATED_PRODUCTS(emulator::bfloat_number, emulator::float_to_bfloat)
+#endif
+#if ELEMENT == 1 || ELEMENT == 2
+DEVICE void multiply_16x8x16(
+    float (&d)[4], const float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {
+  for (int i = 0; i < 4; i++) d[i] = c[i];
+  multiply_16x8x16(d, a0, a1, a2, a3, b0, b1);
+}
+#endif
 #endif
 
 DEVICE float bfloat_to_float(unsigned short bits) { return bits_to_float((unsigned)bits << 16); }

@@ -7,7 +7,9 @@
 // WHOLE, 1 where all [B, D, L] are ALIGNED_POSITIONS and L is a multiple of TILE.
 #include "prelude.cuh"
 
+#ifndef CHUNK
 #define CHUNK 8
+#endif
 #define CHUNKS (TILE / CHUNK)
 #define LOG2E 1.4426950408889634
 #define LN2 0.6931471805599453
@@ -110,30 +112,41 @@ DEVICE void store_chunk(double *to, const double (&from)[CHUNK]) {
   for (int i = 0; i < CHUNK; i += 2) *(double2 *)(to + i) = make_double2(from[i], from[i + 1]);
 }
 #elif ELEMENT != 0
+#if CHUNK == 8
+typedef uint4 Words;
+DEVICE void words_of(Words v, unsigned (&words)[4]) { words[0] = v.x, words[1] = v.y, words[2] = v.z, words[3] = v.w; }
+DEVICE Words of_words(const unsigned (&words)[4]) { return make_uint4(words[0], words[1], words[2], words[3]); }
+#else
+typedef uint2 Words;
+DEVICE void words_of(Words v, unsigned (&words)[2]) { words[0] = v.x, words[1] = v.y; }
+DEVICE Words of_words(const unsigned (&words)[2]) { return make_uint2(words[0], words[1]); }
+#endif
 DEVICE void load_chunk(const element *from, element (&to)[CHUNK]) {
-  const uint4 v = *(const uint4 *)from;
-  const unsigned words[4] = {v.x, v.y, v.z, v.w};
+  unsigned words[CHUNK / 2];
+  words_of(*(const Words *)from, words);
 #pragma unroll
-  for (int i = 0; i < 4; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
+  for (int i = 0; i < CHUNK / 2; i++) to[2 * i] = (element)(words[i] & 0xffffu), to[2 * i + 1] = (element)(words[i] >> 16);
 }
 DEVICE void store_chunk(element *to, const element (&from)[CHUNK]) {
-  unsigned words[4];
+  unsigned words[CHUNK / 2];
 #pragma unroll
-  for (int i = 0; i < 4; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
-  *(uint4 *)to = make_uint4(words[0], words[1], words[2], words[3]);
+  for (int i = 0; i < CHUNK / 2; i++) words[i] = from[2 * i] | (unsigned)from[2 * i + 1] << 16;
+  *(Words *)to = of_words(words);
 }
 DEVICE void load_chunk(const element *from, float (&to)[CHUNK]) {
-  const uint4 v = *(const uint4 *)from;
-  const unsigned words[4] = {v.x, v.y, v.z, v.w};
+  unsigned words[CHUNK / 2];
+  words_of(*(const Words *)from, words);
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < CHUNK / 2; i++) {
     const float2 pair = unpack(words[i]);
     to[2 * i] = pair.x, to[2 * i + 1] = pair.y;
   }
 }
 DEVICE void store_chunk(element *to, const float (&from)[CHUNK]) {
-  *(uint4 *)to =
-      make_uint4(pack(from[0], from[1]), pack(from[2], from[3]), pack(from[4], from[5]), pack(from[6], from[7]));
+  unsigned words[CHUNK / 2];
+#pragma unroll
+  for (int i = 0; i < CHUNK / 2; i++) words[i] = pack(from[2 * i], from[2 * i + 1]);
+  *(Words *)to = of_words(words);
 }
 #endif
 
@@ -158,6 +171,8 @@ DEVICE Four load_four(const real *from) {
 template <class T>
 DEVICE constexpr int row_pitch(int width) { return width + 16 / (int)sizeof(T); }
 
+// Addresses below are stepped rather than computed from indices: all the offsets would be kept in registers.
+
 // Whether a tile is copied while the warp computes.
 template <int WIDTH>
 DEVICE bool asynchronous(const Rows &rows, int rest) {
@@ -172,12 +187,14 @@ DEVICE void copy_rows(T *tile, const Rows &rows, const T *from, int first, int r
   constexpr int PITCH = row_pitch<T>(WIDTH), PIECE = 16 / sizeof(T), PIECES = WIDTH / PIECE;
   const int lane = threadIdx.x % 32;
   if (!asynchronous<WIDTH>(rows, rest)) return;
-  from += first + lane % PIECES * PIECE;
-  tile += lane / PIECES * PITCH + lane % PIECES * PIECE;
+  constexpr int STEP = 32 / PIECES;
+  const int row = lane / PIECES;
+  from += first + lane % PIECES * PIECE + (long long)min(row, present - 1) * rows.channel;
+  tile += row * PITCH + lane % PIECES * PIECE;
 #pragma unroll
   for (int i = 0; i < PIECES; i++) {
-    constexpr int STEP = 32 / PIECES;
-    copy_async_16(tile + i * STEP * PITCH, from + (long long)min(lane / PIECES + i * STEP, present - 1) * rows.channel);
+    copy_async_16(tile + i * STEP * PITCH, from);
+    from += row + (i + 1) * STEP < present ? STEP * rows.channel : 0;
   }
 }
 
@@ -187,13 +204,20 @@ DEVICE void fetch_rows(T (&v)[WIDTH], const Rows &rows, const T *from, int first
   if (asynchronous<WIDTH>(rows, rest)) return;
   if (rows.layout != CHANNELS) {
     constexpr int STEP = 32 / WIDTH;
-    from += first + min(lane % WIDTH, rest - 1);
+    const int row = lane / WIDTH;
+    from += first + min(lane % WIDTH, rest - 1) + (long long)min(row, present - 1) * rows.channel;
 #pragma unroll
-    for (int i = 0; i < WIDTH; i++) v[i] = from[(long long)min(lane / WIDTH + i * STEP, present - 1) * rows.channel];
+    for (int i = 0; i < WIDTH; i++) {
+      v[i] = *from;
+      from += row + (i + 1) * STEP < present ? STEP * rows.channel : 0;
+    }
   } else {
     from += (long long)min(lane, present - 1) * rows.channel + (long long)first * rows.position;
 #pragma unroll
-    for (int i = 0; i < WIDTH; i++) v[i] = from[(long long)min(i, rest - 1) * rows.position];
+    for (int i = 0; i < WIDTH; i++) {
+      v[i] = *from;
+      from += i + 1 < rest ? rows.position : 0;
+    }
   }
 }
 
@@ -231,7 +255,8 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 #pragma unroll
     for (int i = 0; i < PIECES; i++) {
       const uint4 piece = *(const uint4 *)(tile + i * STEP * PITCH);
-      if (row + i * STEP < present) *(uint4 *)(to + (long long)(i * STEP) * rows.channel) = piece;
+      if (row + i * STEP < present) *(uint4 *)to = piece;
+      to += STEP * rows.channel;
     }
   } else if (rows.layout != CHANNELS) {
     constexpr int STEP = 32 / WIDTH;
@@ -241,7 +266,8 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 #pragma unroll
     for (int i = 0; i < WIDTH; i++) {
       const T value = tile[i * STEP * PITCH];
-      if (row + i * STEP < last) to[(long long)(i * STEP) * rows.channel] = value;
+      if (row + i * STEP < last) *to = value;
+      to += STEP * rows.channel;
     }
   } else {
     const int last = lane < present ? rest : 0;
@@ -251,8 +277,10 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
       T chunk[CHUNK];
       load_chunk(tile + lane * PITCH + t, chunk);
 #pragma unroll
-      for (int i = 0; i < CHUNK; i++)
-        if (t + i < last) to[(long long)(t + i) * rows.position] = chunk[i];
+      for (int i = 0; i < CHUNK; i++) {
+        if (t + i < last) *to = chunk[i];
+        to += rows.position;
+      }
     }
   }
 }
@@ -261,33 +289,47 @@ DEVICE void write_rows(const T *tile, const Rows &rows, T *to, int first, int re
 #define COEFFICIENT_PITCH (STATES % 4 == 0 && STATES >= 8 ? STATES + 4 : STATES)
 #define COEFFICIENT_TILE ((TILE * COEFFICIENT_PITCH + 3) / 4 * 4)
 // A lane's share of them.
-#define COEFFICIENTS ((TILE * STATES + 31) / 32)
+#define POSITIONS_A_STEP (32 / STATES)
+#define STATES_A_STEP (32 / TILE)
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define COEFFICIENTS (LARGER((TILE - 1) / POSITIONS_A_STEP, (STATES - 1) / STATES_A_STEP) + 1)
 
-// The faster of states and positions goes along the lanes.
-DEVICE void coefficient_place(const Coefficients &rows, int i, int &t, int &n) {
-  const int index = min((int)threadIdx.x % 32 + 32 * i, TILE * STATES - 1);
-  const bool along = rows.state < rows.position;
-  t = along ? index / STATES : index % TILE;
-  n = along ? index % STATES : index / TILE;
-}
+// Where a lane's coefficients lie: the faster of states and positions goes along the lanes.
+struct CoefficientWalk {
+  int t, n;
+  bool along;
+
+  DEVICE explicit CoefficientWalk(const Coefficients &rows) {
+    const int lane = threadIdx.x % 32;
+    along = rows.state < rows.position;
+    t = along ? lane / STATES : lane % TILE;
+    n = along ? lane % STATES : lane / TILE;
+  }
+  DEVICE void advance() {
+    t += along ? POSITIONS_A_STEP : 0;
+    n += along ? 0 : STATES_A_STEP;
+  }
+};
 
 DEVICE void fetch_coefficients(
     element (&v)[COEFFICIENTS], const Coefficients &rows, const element *from, int first, int rest) {
-  from += (long long)first * rows.position;
+  CoefficientWalk walk(rows);
+  const int step = walk.along ? POSITIONS_A_STEP * rows.position : STATES_A_STEP * rows.state;
+  from += (long long)(first + min(walk.t, rest - 1)) * rows.position + (long long)min(walk.n, STATES - 1) * rows.state;
 #pragma unroll
   for (int i = 0; i < COEFFICIENTS; i++) {
-    int t, n;
-    coefficient_place(rows, i, t, n);
-    v[i] = from[(long long)min(t, rest - 1) * rows.position + (long long)n * rows.state];
+    v[i] = *from;
+    walk.advance();
+    from += walk.t < rest && walk.n < STATES ? step : 0;
   }
 }
 
 DEVICE void put_coefficients(real *tile, const element (&v)[COEFFICIENTS], const Coefficients &rows) {
+  CoefficientWalk walk(rows);
 #pragma unroll
   for (int i = 0; i < COEFFICIENTS; i++) {
-    int t, n;
-    coefficient_place(rows, i, t, n);
-    tile[t * COEFFICIENT_PITCH + n] = to_real(v[i]);
+    if (walk.t < TILE && walk.n < STATES) tile[walk.t * COEFFICIENT_PITCH + walk.n] = to_real(v[i]);
+    walk.advance();
   }
 }
 

@@ -11,6 +11,11 @@
 
 #define STATE_COUNT (STATES * SLICES)
 
+// The gradients of B and C in bfloat16 allow for sums that are less exact.
+#ifndef TENSOR_SUMS
+#define TENSOR_SUMS (ELEMENT == 2)
+#endif
+
 // The states of which a chunk's history is in registers at one time.
 #ifndef PART
 #define PART (STATES % 4 == 0 ? 4 : STATES % 2 == 0 ? 2 : 1)
@@ -43,13 +48,14 @@ struct Gradients {
   const real *returns;  // the same: what the part after it hands to each part, exp(dt A) G of its first position
 };
 
-// Adds COUNT values over the lanes. Lane l gets the sums 2 l and 2 l + 1 of 64, l of 32, l / 2 of 16.
-template <int COUNT>
+// Adds COUNT values over the lanes that differ in the bits from 16 to LAST. The halves go to the lanes with a bit and
+// those without, so that what is left shrinks with the lanes that share it.
+template <int COUNT, int LAST>
 DEVICE void add_lanes(real (&v)[COUNT]) {
   const int lane = threadIdx.x % 32;
   int count = COUNT;
 #pragma unroll
-  for (int mask = 16; mask > 0; mask /= 2) {
+  for (int mask = 16; mask >= LAST; mask /= 2) {
     if (count > 1) {
       count /= 2;
       const bool upper = lane & mask;
@@ -64,6 +70,47 @@ DEVICE void add_lanes(real (&v)[COUNT]) {
     }
   }
 }
+
+// Writes the sums of values over the lanes.
+#if TENSOR_SUMS
+// The tensor core adds over the four lanes of a row: a product with ones in two columns, different ones for each four
+// values. Ten bits of each value's fraction count.
+DEVICE void write_sums(real (&v)[SUMS], real *sums) {
+  const int lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
+  real rows[SUMS / 4];
+#pragma unroll
+  for (int tile = 0; tile < SUMS / 16; tile++) {
+    float d[4] = {0.f, 0.f, 0.f, 0.f};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      float *const a = v + 16 * tile + 4 * i;
+      multiply_16x8x8_float(d, a[0], a[1], a[2], a[3], g == 2 * i ? 1.f : 0.f, g == 2 * i + 1 ? 1.f : 0.f);
+    }
+    rows[4 * tile] = d[0], rows[4 * tile + 1] = d[2], rows[4 * tile + 2] = d[1], rows[4 * tile + 3] = d[3];
+  }
+  add_lanes<SUMS / 4, 4>(rows);
+#if PART == 4
+  float *const to = sums + lane / 8 * 16 + q * 4 + g % 2 * 2;
+  to[0] = rows[0], to[1] = rows[1];
+#elif PART == 2
+  sums[lane / 16 * 16 + q * 4 + g / 2 % 2 * 2 + g % 2] = rows[0];
+#else
+  if (g % 2 == 0) sums[q * 4 + lane / 16 * 2 + g / 2 % 2] = rows[0];
+#endif
+}
+#else
+DEVICE void write_sums(real (&v)[SUMS], real *sums) {
+  const int lane = threadIdx.x % 32;
+  add_lanes<SUMS, 1>(v);
+#if PART == 4
+  sums[2 * lane] = v[0], sums[2 * lane + 1] = v[1];
+#elif PART == 2
+  sums[lane] = v[0];
+#else
+  if (lane % 2 == 0) sums[lane / 2] = v[0];
+#endif
+}
+#endif
 
 // The coefficients of a part's states at one position.
 DEVICE void load_part(const real *from, real (&to)[PART]) {
@@ -219,14 +266,7 @@ DEVICE void retrace(
   }
 #pragma unroll
   for (int p = 0; p < PART; p++) carries[p][lane] = carry[p], das[p][lane] = da[p];
-  add_lanes(v);
-#if PART == 4
-  sums[2 * lane] = v[0], sums[2 * lane + 1] = v[1];
-#elif PART == 2
-  sums[lane] = v[0];
-#else
-  if (lane % 2 == 0) sums[lane / 2] = v[0];
-#endif
+  write_sums(v, sums);
 }
 
 KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gradients d) {

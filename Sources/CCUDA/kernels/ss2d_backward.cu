@@ -5,9 +5,9 @@
 // states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor that a
 // line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
 //
-// A block works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to its
-// own sums in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. What is summed over positions,
-// it sums over its images.
+// A ring works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to sums
+// of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block work on
+// the same channels of as many images, and share what is summed over positions.
 //
 // ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
 #include "prelude.cuh"
@@ -17,19 +17,20 @@ constexpr int steps = row_size / 8;
 constexpr int pairs = (ITEMS + 1) / 2;
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 constexpr unsigned ones = ELEMENT == 1 ? 0x3c003c00u : 0x3f803f80u;
-constexpr bool keeps_words = steps * ITEMS <= 16;
+constexpr bool keeps_words = steps == 1;  // else they are read again on the way back
 
 struct Arguments {
   const element *dy, *x, *projection;
   const float *weight, *bias, *a, *d;
   element *dx, *drows;
-  float *rows;        // [splits][images][4][WARPS][pairs][steps][32][4]
-  float *parameters;  // [groups][4 D R, 4 D, 4 D, 4 D]
+  uint2 *rows;        // [splits][images][4][WARPS][pairs][steps][32]: two words of elements
+  float *totals;      // [groups][channels / 8][tile_totals]
+  float *parameters;  // the gradients of weight [4, D, R], bias, a and d [4, D]
   int images, channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
   int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
-  int splits;  // rings that share an image
-  int group;   // images of a ring
+  int splits;  // blocks that share an image's channels: x of the grid
+  int group;   // images of a block: y of the grid has the groups
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
 
@@ -60,13 +61,14 @@ DEVICE constexpr int gate_lane() {
 struct Parameters {
   float weight[4][8][RANK], bias[4][8], a[4][8], d[4][8];
 };
-// What the warps of a ring tell each other: the whole chunk's kept factor, state after it, gradient before it.
+// What the warps of a block tell each other: the whole chunk's kept factor, state after it, gradient before it.
 struct Summary {
-  float kept[8], state[8], gradient[8];
+  float2 kept[4], state[4], gradient[4];
 };
-// A warp's sums over its positions: of 8 channels each row of the weight's gradient, then bias, a and d.
-constexpr int sum_rows = 8 * steps + 3;
+// A warp's sums over its positions: of 8 channels each row of the weight's gradient, then bias and a.
+constexpr int sum_rows = 8 * steps + 2;
 typedef float Sums[sum_rows][8];
+constexpr int tile_totals = (4 * sum_rows + 1) * 8;  // of four directions in the order of turns, and of d
 
 // Turns 0 to 3 are the directions 0, 2, 1, 3: a walk, then its reverse.
 struct Direction {
@@ -75,56 +77,19 @@ struct Direction {
   DEVICE int index() const { return column + 2 * reverse; }
 };
 
-// A lane's line in a plane of some pitch, forward and back.
-struct Walk {
-  int at, step;
-#if WRAP
-  int left, inner, jump;
-#endif
-  DEVICE Walk(Direction k, int outer, int place, int pitch, int inner_size) {
-    const int along = k.column ? pitch : 1, across = k.column ? 1 : pitch;
-    at = outer * across + place * along;
-    step = k.reverse ? -along : along;
-#if WRAP
-    inner = inner_size;
-    left = k.reverse ? place + 1 : inner - place;
-    jump = k.reverse ? inner * along - across : across - inner * along;
-#endif
-  }
-  DEVICE int next() {
-    const int now = at;
-    at += step;
-#if WRAP
-    if (--left == 0) {
-      at += jump;
-      left = inner;
-    }
-#endif
-    return now;
-  }
-  DEVICE int previous() {
-#if WRAP
-    if (left == inner) {
-      at -= jump;
-      left = 0;
-    }
-    left++;
-#endif
-    at -= step;
-    return at;
-  }
-};
-
-struct Lane {
-  int number, q, group, line, warp;
-  int up[3], down[3];  // lanes of the lines 1, 2 and 4 before and after
-};
 DEVICE int line_of(int group, int order) {
   return order == 0 ? group : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1 : (group & 3) << 1 | group >> 2;
 }
 DEVICE int group_of(int line, int order) {
   return order == 0 ? line : order == 1 ? (line & 1) | (line & 2) << 1 | (line & 4) >> 1 : line >> 1 | (line & 1) << 2;
 }
+
+struct Lane {
+  int number, q, group, line, warp, order;
+  DEVICE explicit Lane(int thread, int order)
+      : number(thread & 31), q(thread & 3), group(number >> 2), line(line_of(group, order)), warp(thread >> 5), order(order) {}
+  DEVICE int lane_of(int of_line) const { return group_of(of_line, order) * 4 + q; }
+};
 
 // n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
 DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
@@ -156,27 +121,75 @@ struct Line {
 #endif
 };
 
-DEVICE void fetch_row(unsigned (&words)[steps], const unsigned *row, int q) {
+// A lane's line, forward and back, in steps of `unit` a pixel.
+struct Walk {
+  int at, step;
+#if WRAP
+  int left, inner, jump;
+#endif
+  DEVICE Walk(Direction k, const Line &line, int pitch, int unit, int first) {
+    const int along = (k.column ? pitch : 1) * unit, across = (k.column ? 1 : pitch) * unit;
+    at = first + line.outer * across + line.place * along;
+    step = k.reverse ? -along : along;
+#if WRAP
+    inner = line.inner;
+    left = k.reverse ? line.place + 1 : inner - line.place;
+    jump = k.reverse ? inner * along - across : across - inner * along;
+#endif
+  }
+  DEVICE int next() {
+    const int now = at;
+    at += step;
+#if WRAP
+    if (--left == 0) {
+      at += jump;
+      left = inner;
+    }
+#endif
+    return now;
+  }
+  DEVICE int previous() {
+#if WRAP
+    if (left == inner) {
+      at -= jump;
+      left = 0;
+    }
+    left++;
+#endif
+    at -= step;
+    return at;
+  }
+  // The other end of a line of ITEMS.
+  DEVICE void pass() {
+#if WRAP
+    for (int j = 0; j < ITEMS; j++) next();
+#else
+    at += ITEMS * step;
+#endif
+  }
+};
+
+DEVICE void fetch_row(unsigned (&words)[steps], const char *rows, unsigned at, int q) {
 #pragma unroll
   for (int s = 0; s < fours; s += 4) {
-    const uint4 v = __ldg((const uint4 *)(row + s * 4) + q);
+    const uint4 v = __ldg((const uint4 *)(rows + (s * 16 + q * 16) + at));
     words[s] = v.x; words[s + 1] = v.y; words[s + 2] = v.z; words[s + 3] = v.w;
   }
   if constexpr (steps % 4 >= 2) {
-    const uint2 v = __ldg((const uint2 *)(row + fours * 4) + q);
+    const uint2 v = __ldg((const uint2 *)(rows + (fours * 16 + q * 8) + at));
     words[fours] = v.x; words[fours + 1] = v.y;
   }
-  if constexpr (steps % 2 == 1) words[steps - 1] = __ldg(row + (steps - 1) * 4 + q);
+  if constexpr (steps % 2 == 1) words[steps - 1] = __ldg((const unsigned *)(rows + ((steps - 1) * 16 + q * 4) + at));
 }
 
 // log2(1 + 2^z), which is z where the sum overflows.
 DEVICE float softplus(float z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
 
-DEVICE void ring_barrier() {
-  if (WARPS * RINGS > 1) __syncthreads(); else __syncwarp();
+DEVICE void block_barrier() {
+  if (RINGS * WARPS > 1) __syncthreads(); else __syncwarp();
 }
 
-// The states before this lane's line, and the gradient that comes back from behind it.
+// The state before a lane's line, and the gradient that comes back from behind it.
 struct Ends {
   float state[2], gradient[2];
 };
@@ -186,107 +199,125 @@ struct LineSummary {
   float kept[2], state[2], gradient[2];
 };
 
-// Sums over the lines before (or after) this lane's, in the warp; writes the warp's own summary.
+// Sums over the lines of the warp before (or after) this lane's; writes the warp's own summary.
 struct Neighbours {
   float kept_before[2], state[2], kept_after[2], gradient[2];
   DEVICE Neighbours(const LineSummary &own, const Lane &n, Summary &out) {
+    float kept[2] = {own.kept[0], own.kept[1]}, h[2] = {own.state[0], own.state[1]};
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      float kept = own.kept[i], h = own.state[i];
+    for (int b = 0; b < 3; b++) {
+      const int from = n.lane_of(n.line >= 1 << b ? n.line - (1 << b) : 0);
 #pragma unroll
-      for (int b = 0; b < 3; b++) {
-        const float k = __shfl_sync(~0u, kept, n.up[b]), s = __shfl_sync(~0u, h, n.up[b]);
+      for (int i = 0; i < 2; i++) {
+        const float k = __shfl_sync(~0u, kept[i], from), v = __shfl_sync(~0u, h[i], from);
         if (n.line >= 1 << b) {
-          h = fmaf(kept, s, h);
-          kept *= k;
+          h[i] = fmaf(kept[i], v, h[i]);
+          kept[i] *= k;
         }
       }
-      if (n.line == 7) out.kept[2 * n.q + i] = kept, out.state[2 * n.q + i] = h;
-      const float k = __shfl_sync(~0u, kept, n.up[0]), s = __shfl_sync(~0u, h, n.up[0]);
+    }
+    if (n.line == 7) out.kept[n.q] = make_float2(kept[0], kept[1]), out.state[n.q] = make_float2(h[0], h[1]);
+    const int up = n.lane_of(n.line ? n.line - 1 : 0), down = n.lane_of(n.line < 7 ? n.line + 1 : 7);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const float k = __shfl_sync(~0u, kept[i], up), v = __shfl_sync(~0u, h[i], up);
       kept_before[i] = n.line ? k : 1.f;
-      state[i] = n.line ? s : 0.f;
+      state[i] = n.line ? v : 0.f;
+      kept[i] = own.kept[i];
+      h[i] = own.gradient[i];
     }
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      float kept = own.kept[i], h = own.gradient[i];
+    for (int b = 0; b < 3; b++) {
+      const int from = n.lane_of(n.line + (1 << b) < 8 ? n.line + (1 << b) : 7);
 #pragma unroll
-      for (int b = 0; b < 3; b++) {
-        const float k = __shfl_sync(~0u, kept, n.down[b]), s = __shfl_sync(~0u, h, n.down[b]);
+      for (int i = 0; i < 2; i++) {
+        const float k = __shfl_sync(~0u, kept[i], from), v = __shfl_sync(~0u, h[i], from);
         if (n.line + (1 << b) < 8) {
-          h = fmaf(kept, s, h);
-          kept *= k;
+          h[i] = fmaf(kept[i], v, h[i]);
+          kept[i] *= k;
         }
       }
-      if (n.line == 0) out.gradient[2 * n.q + i] = h;
-      const float k = __shfl_sync(~0u, kept, n.down[0]), s = __shfl_sync(~0u, h, n.down[0]);
+    }
+    if (n.line == 0) out.gradient[n.q] = make_float2(h[0], h[1]);
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const float k = __shfl_sync(~0u, kept[i], down), v = __shfl_sync(~0u, h[i], down);
       kept_after[i] = n.line < 7 ? k : 1.f;
-      gradient[i] = n.line < 7 ? s : 0.f;
+      gradient[i] = n.line < 7 ? v : 0.f;
     }
   }
 
-  // With what the other warps wrote. Eight lanes share the chunks of the ring, in order.
+  // With what the other warps wrote. Eight groups of lanes share the chunks, in order.
   DEVICE Ends ends(const Lane &n, const Summary *all) const {
-    Ends e;
-    constexpr int share = (WARPS + 7) / 8;
+    float2 k_before = make_float2(1.f, 1.f), before = make_float2(0.f, 0.f), k_after = k_before, after = before;
+    if (WARPS > 1) {
+      constexpr int share = (WARPS + 7) / 8;
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int channel = 2 * n.q + i;
-      float k_before = 1.f, before = 0.f, k_after = 1.f, after = 0.f;
-      if (WARPS > 1) {
-#pragma unroll
-        for (int w = 0; w < share; w++) {
-          const int up = n.group * share + w, down = n.group * share + share - 1 - w;
-          if (up < n.warp) {
-            before = fmaf(all[up].kept[channel], before, all[up].state[channel]);
-            k_before *= all[up].kept[channel];
-          }
-          if (down > n.warp && down < WARPS) {
-            after = fmaf(all[down].kept[channel], after, all[down].gradient[channel]);
-            k_after *= all[down].kept[channel];
-          }
+      for (int w = 0; w < share; w++) {
+        const int up = n.group * share + w, down = n.group * share + share - 1 - w;
+        if (up < n.warp) {
+          const float2 k = all[up].kept[n.q], v = all[up].state[n.q];
+          before = make_float2(fmaf(k.x, before.x, v.x), fmaf(k.y, before.y, v.y));
+          k_before.x *= k.x; k_before.y *= k.y;
         }
-#pragma unroll
-        for (int b = 1; b < 8; b *= 2) {
-          const float k0 = __shfl_xor_sync(~0u, k_before, 4 * b), h0 = __shfl_xor_sync(~0u, before, 4 * b);
-          const float k1 = __shfl_xor_sync(~0u, k_after, 4 * b), h1 = __shfl_xor_sync(~0u, after, 4 * b);
-          const bool later = n.group & b;
-          before = later ? fmaf(k_before, h0, before) : fmaf(k0, before, h0);
-          after = later ? fmaf(k1, after, h1) : fmaf(k_after, h1, after);
-          k_before *= k0;
-          k_after *= k1;
+        if (down > n.warp && down < WARPS) {
+          const float2 k = all[down].kept[n.q], v = all[down].gradient[n.q];
+          after = make_float2(fmaf(k.x, after.x, v.x), fmaf(k.y, after.y, v.y));
+          k_after.x *= k.x; k_after.y *= k.y;
         }
       }
-      e.state[i] = fmaf(kept_before[i], before, state[i]);
-      e.gradient[i] = fmaf(kept_after[i], after, gradient[i]);
+#pragma unroll
+      for (int b = 1; b < 8; b *= 2) {
+        const bool later = n.group & b;
+        join(k_before.x, before.x, later, b);
+        join(k_before.y, before.y, later, b);
+        join(k_after.x, after.x, !later, b);
+        join(k_after.y, after.y, !later, b);
+      }
     }
-    return e;
+    return {{fmaf(kept_before[0], before.x, state[0]), fmaf(kept_before[1], before.y, state[1])},
+            {fmaf(kept_after[0], after.x, gradient[0]), fmaf(kept_after[1], after.y, gradient[1])}};
   }
+
+ private:
+  // Puts the shares of two groups of lanes one after the other; `last`: this lane's is the second.
+  static DEVICE void join(float &kept, float &sum, bool last, int b) {
+    const float k = __shfl_xor_sync(~0u, kept, 4 * b), v = __shfl_xor_sync(~0u, sum, 4 * b);
+    sum = last ? fmaf(kept, v, sum) : fmaf(k, sum, v);
+    kept *= k;
+  }
+};
+
+// The planes of a tile in shared memory: x and dy, 16 bytes a pixel, and the sum dx of the directions in float.
+struct Maps {
+  char *x, *dy, *dx;
 };
 
 // One turn of one tile for one warp.
 struct Turn {
   const Arguments &g;
-  const Plane &p;
+  const Plane p;
   const Lane &n;
   const Direction k;
   const Line line;
-  const unsigned *rows;  // the direction's rows of the image
+  const char *rows;  // the direction's, of the image
   unsigned words[keeps_words ? ITEMS : 1][steps];
   unsigned gates[keeps_words ? 1 : ITEMS];
   unsigned step_pairs[ITEMS];   // log2-softplus of both channels
   unsigned state_pairs[ITEMS];  // what is left of the state before, if the line starts with 0
-  float a[2], line_steps[2];
+  float a[2], exponents[2];  // of what the line has kept up to an item
 
-  DEVICE Turn(const Arguments &g, const Plane &p, const Lane &n, int image, int turn)
-      : g(g), p(p), n(n), k(turn), line(p, k, n.warp, n.line),
-        rows((const unsigned *)(g.projection + image * g.projection_image) + k.index() * (row_size / 2)) {}
+  DEVICE Turn(const Arguments &g, const Lane &n, int image, int turn)
+      : g(g), p(g), n(n), k(turn), line(p, k, n.warp, n.line),
+        rows((const char *)(g.projection + image * g.projection_image + k.index() * row_size)) {}
 
-  DEVICE Walk walk(int pitch) const { return Walk(k, line.outer, line.place, pitch, line.inner); }
+  DEVICE Walk source() const { return Walk(k, line, p.width, 8 * row_size, 0); }
+  DEVICE Walk inner() const { return Walk(k, line, g.pitch, 16, 4 * n.q); }
   // A line outside the plane walks along its first positions, where WRAP 0 promises that a line fits.
 #if WRAP
-  DEVICE int inside(int j, int at) const { return line.has(j) ? at : 0; }
+  DEVICE int inside(int j, int at, int other = 0) const { return line.has(j) ? at : other; }
 #else
-  DEVICE int inside(int, int at) const { return at; }
+  DEVICE int inside(int, int at, int = 0) const { return at; }
 #endif
   DEVICE unsigned share_gate(unsigned word) const {
     return __shfl_sync(~0u, word, (n.number & ~3) | gate_lane());
@@ -295,9 +326,20 @@ struct Turn {
     if constexpr (keeps_words) return share_gate(words[j][gate_step()]);
     else return gates[j];
   }
-  DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows + inside(j, at) * (2 * row_size), n.q); }
+  DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows, (unsigned)inside(j, at), n.q); }
 
-  DEVICE LineSummary summarize(const Parameters &parameters, const unsigned *x, const unsigned *dy) {
+  DEVICE void fetch_pair(unsigned (&to)[2][steps], Walk &source, int m) const {
+    fetch(to[0], 2 * m, source.next());
+    if (2 * m + 1 < ITEMS) fetch(to[1], 2 * m + 1, source.next());
+    else for (int s = 0; s < steps; s++) to[1][s] = 0;
+  }
+  DEVICE void fetch_pair_back(unsigned (&to)[2][steps], Walk &source, int m) const {
+    if (2 * m + 1 < ITEMS) fetch(to[1], 2 * m + 1, source.previous());
+    else for (int s = 0; s < steps; s++) to[1][s] = 0;
+    fetch(to[0], 2 * m, source.previous());
+  }
+
+  DEVICE LineSummary summarize(const Parameters &parameters, const Maps &maps) {
     unsigned high[steps], low[steps];
     float bias[2];
 #pragma unroll
@@ -316,66 +358,71 @@ struct Turn {
       const float2 rounded = unpack(high[s]);
       low[s] = pack(w.x - rounded.x, w.y - rounded.y);
     }
-    Walk source = walk(p.width), inner = walk(g.pitch);
+    Walk source = this->source(), inner = this->inner();
     if constexpr (keeps_words) {
 #pragma unroll
       for (int j = 0; j < ITEMS; j++) fetch(words[j], j, source.next());
     }
     LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
-    line_steps[0] = line_steps[1] = 0.f;
+    exponents[0] = exponents[1] = 0.f;
+    const float start[4] = {bias[0], bias[1], bias[0], bias[1]};
+    unsigned ahead[2][steps];
+    if constexpr (!keeps_words) fetch_pair(ahead, source, 0);
 #pragma unroll
     for (int m = 0; m < pairs; m++) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
       unsigned pair[2][steps];
-      if constexpr (keeps_words) {
 #pragma unroll
-        for (int s = 0; s < steps; s++) pair[0][s] = words[j0][s], pair[1][s] = words[j1][s];
-      } else {
-        fetch(pair[0], j0, source.next());
-        if (j1 != j0) fetch(pair[1], j1, source.next());
-        else for (int s = 0; s < steps; s++) pair[1][s] = 0;
+      for (int s = 0; s < steps; s++) {
+        pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
+        pair[1][s] = keeps_words ? words[keeps_words ? j1 : 0][s] : ahead[1][s];
+      }
+      if constexpr (!keeps_words) {
+        if (m + 1 < pairs) fetch_pair(ahead, source, m + 1);
         gates[j0] = share_gate(pair[0][gate_step()]);
         if (j1 != j0) gates[j1] = share_gate(pair[1][gate_step()]);
       }
-      float z[4] = {bias[0], bias[1], bias[0], bias[1]};
+      float z[4];
 #pragma unroll
-      for (int s = 0; s < steps; s++)
-        multiply_16x8x16(z, pair[0][s], pair[1][s], pair[0][s], pair[1][s], high[s], low[s]);
+      for (int s = 0; s < steps; s++) {
+        if (s == 0) multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], start);
+        else multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], z);
+        multiply_16x8x8(z, pair[0][s], pair[1][s], low[s], z);
+      }
 #pragma unroll
       for (int j = j0; j <= j1; j++) {
-        const int at = inside(j, inner.next()) * 4 + n.q;
-        const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j));
+        const int at = inside(j, inner.next(), 4 * n.q);
+        const float2 u = unpack(*(const unsigned *)(maps.x + at)), v = unpack(*(const unsigned *)(maps.dy + at)), bc = unpack(gate(j));
         float s[2] = {softplus(z[2 * (j - j0)]), softplus(z[2 * (j - j0) + 1])};
         if (WRAP && !line.has(j)) s[0] = s[1] = 0.f;
         const float c = WRAP && !line.has(j) ? 0.f : bc.y;
+        // What follows sees the step as it is kept.
         step_pairs[j] = pack(s[0], s[1]);
-        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y};
+        const float2 kept_step = unpack(step_pairs[j]);
+        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {kept_step.x, kept_step.y};
         float left[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-          const float decay = fast_exp2(a[i] * s[i]);
+          const float exponent = a[i] * ss[i], decay = fast_exp2(exponent);
+          exponents[i] += exponent;
           left[i] = decay * all.state[i];
-          all.state[i] = fmaf(s[i], bc.x * us[i], left[i]);
+          all.state[i] = fmaf(ss[i], bc.x * us[i], left[i]);
           all.kept[i] *= decay;
           all.gradient[i] = fmaf(all.kept[i], c * vs[i], all.gradient[i]);
         }
         state_pairs[j] = pack(left[0], left[1]);
-        const float2 rounded = unpack(step_pairs[j]);
-        line_steps[0] += rounded.x;
-        line_steps[1] += rounded.y;
       }
     }
     if (!WRAP && !line.has(0)) all.gradient[0] = all.gradient[1] = 0.f;
     return all;
   }
 
-  // FIRST: of the image's tiles, which finds nothing in `sums`.
+  // `adds` to the lane's `sums`; else it is the first.
   DEVICE void differentiate(
-      const Parameters &parameters, const unsigned *x, const unsigned *dy, float2 *dx, Ends ends, int turn, bool first,
-      float4 *sums, Sums &totals, element_pair *out, long long pixel) {
-    Walk inner = walk(g.pitch), outer = walk(p.width);
-#pragma unroll
-    for (int j = 0; j < ITEMS; j++) inner.next(), outer.next();
+      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, Sums &totals) {
+    Walk inner = this->inner(), source = this->source();
+    inner.pass();
+    if constexpr (!keeps_words) source.pass();
     unsigned weights[steps];  // column c of product s is element 2 word_of(c / 2, s) + c % 2 of the row
 #pragma unroll
     for (int s = 0; s < steps; s++) {
@@ -385,79 +432,72 @@ struct Turn {
     }
     const unsigned b_column = n.group == 2 * gate_lane() ? ones : 0, c_column = n.group == 2 * gate_lane() + 1 ? ones : 0;
     float weight_sums[(steps + 1) / 2][4] = {};
-    float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f}, d_sum[2] = {0.f, 0.f}, skip[2] = {0.f, 0.f};
-    if (turn == 3) {
+    float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f};
+    unsigned ahead[2][steps];
+    uint2 sums_ahead[steps];
+    const auto load = [&](int m) {
+      if constexpr (!keeps_words) fetch_pair_back(ahead, source, m);
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        skip[0] += parameters.d[i][2 * n.q];
-        skip[1] += parameters.d[i][2 * n.q + 1];
+      for (int s = 0; s < steps; s++) {
+        sums_ahead[s].x = sums_ahead[s].y = 0;
+        if (adds) sums_ahead[s] = sums[(m * steps + s) * 32];
       }
-    }
+    };
+    load(pairs - 1);
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
-      float4 fragments[steps];
+      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
+      uint2 before[steps];
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        fragments[s] = make_float4(0.f, 0.f, 0.f, 0.f);
-        if (!first) fragments[s] = sums[(m * steps + s) * 32 + n.number];
+        pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
+        pair[1][s] = keeps_words ? j1 > j0 ? words[keeps_words ? j1 : 0][s] : 0 : ahead[1][s];
+        before[s] = sums_ahead[s];
       }
-      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
-#pragma unroll
-      for (int s = 0; s < steps; s++) pair[1][s] = 0;
+      if (m > 0) load(m - 1);
 #pragma unroll
       for (int j = j1; j >= j0; j--) {
-        const int from = outer.previous(), at = inside(j, inner.previous()) * 4 + n.q;
-        if constexpr (keeps_words) {
-#pragma unroll
-          for (int s = 0; s < steps; s++) pair[j - j0][s] = words[j][s];
-        } else {
-          fetch(pair[j - j0], j, from);
-        }
-        const float2 u = unpack(x[at]), v = unpack(dy[at]), bc = unpack(gate(j)), s = unpack(step_pairs[j]);
+        const int at = inside(j, inner.previous(), 4 * n.q);
+        const unsigned input = *(const unsigned *)(maps.x + at), output = *(const unsigned *)(maps.dy + at);
+        const float2 u = unpack(input), v = unpack(output);
+        const float2 bc = unpack(gate(j)), s = unpack(step_pairs[j]);
         const float2 q = unpack(state_pairs[j]);
         const float b = bc.x, c = WRAP && !line.has(j) ? 0.f : bc.y;
         const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {s.x, s.y}, locals[2] = {q.x, q.y};
-        float raw[2], input[2], output[2], gain[2];
+        float raw[2], scaled[2], state[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-          const float left = fmaf(fast_exp2(a[i] * line_steps[i]), ends.state[i], locals[i]);
-          line_steps[i] -= ss[i];
-          const float bu = b * us[i], h = fmaf(ss[i], bu, left);
+          const float exponent = a[i] * ss[i];
+          const float left = fmaf(fast_exp2(exponents[i]), ends.state[i], locals[i]);
+          exponents[i] -= exponent;
+          const float bu = b * us[i];
+          state[i] = fmaf(ss[i], bu, left);
           const float gradient = fmaf(c, vs[i], ends.gradient[i]);
-          ends.gradient[i] = fast_exp2(a[i] * ss[i]) * gradient;
-          const float scaled = gradient * ss[i];
-          raw[i] = gradient * fmaf(a[i] * ln_2, left, bu) * (1.f - fast_exp2(-ss[i]));
-          input[i] = scaled * us[i];
-          output[i] = vs[i] * h;
-          gain[i] = scaled * b;
-          a_sum[i] = fmaf(scaled, left, a_sum[i]);
+          ends.gradient[i] = fast_exp2(exponent) * gradient;
+          scaled[i] = gradient * ss[i];
+          // The slope of softplus is 1 - 2^-step.
+          raw[i] = fmaf(-fast_exp2(-ss[i]), gradient, gradient) * fmaf(a[i] * ln_2, left, bu);
+          a_sum[i] = fmaf(scaled[i], left, a_sum[i]);
           if (steps % 2 == 0) bias_sum[i] += raw[i];
         }
         dz[j - j0] = pack(raw[0], raw[1]);
-        db[j - j0] = pack(input[0], input[1]);
-        dc[j - j0] = pack(output[0], output[1]);
-        if (!line.has(j)) continue;
-        float2 sum = make_float2(gain[0], gain[1]);
-        if (turn > 0) {
-          const float2 before = dx[at];
-          sum.x += before.x; sum.y += before.y;
-        }
-        if (turn < 3) {
-          dx[at] = sum;
-        } else {
-          out[from * pixel] = pack(fmaf(ln_2, sum.x, skip[0] * v.x), fmaf(ln_2, sum.y, skip[1] * v.y));
-          d_sum[0] = fmaf(u.x, v.x, d_sum[0]);
-          d_sum[1] = fmaf(u.y, v.y, d_sum[1]);
+        db[j - j0] = multiply_pairs(pack(scaled[0], scaled[1]), input);
+        dc[j - j0] = multiply_pairs(pack(state[0], state[1]), output);
+        if (line.has(j)) {
+          float2 *const to = (float2 *)(maps.dx + 2 * at);
+          const float2 sum = *to;
+          *to = make_float2(fmaf(scaled[0], b, sum.x), fmaf(scaled[1], b, sum.y));
         }
       }
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        float f[4] = {fragments[s].x, fragments[s].y, fragments[s].z, fragments[s].w};
+        const float2 low = unpack(before[s].x), high = unpack(before[s].y);
+        float f[4] = {low.x, low.y, high.x, high.y};
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
-        sums[(m * steps + s) * 32 + n.number] = make_float4(f[0], f[1], f[2], f[3]);
+        sums[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
@@ -474,147 +514,165 @@ struct Turn {
     }
 #pragma unroll
     for (int i = 0; i < 2; i++) {
-      if (steps % 2 == 1) bias_sum[i] = weight_sums[steps / 2][2 + i];
+      if constexpr (steps % 2 == 1) bias_sum[i] = weight_sums[steps / 2][2 + i];
 #pragma unroll
       for (int b = 4; b < 32; b *= 2) {
         if (steps % 2 == 0) bias_sum[i] += __shfl_xor_sync(~0u, bias_sum[i], b);
         a_sum[i] += __shfl_xor_sync(~0u, a_sum[i], b);
-        if (turn == 3) d_sum[i] += __shfl_xor_sync(~0u, d_sum[i], b);
       }
       if (n.group == 0) {
         totals[8 * steps][2 * n.q + i] = bias_sum[i];
         totals[8 * steps + 1][2 * n.q + i] = a_sum[i];
-        totals[8 * steps + 2][2 * n.q + i] = d_sum[i];
       }
     }
   }
 };
 
-DEVICE void load_tile(
-    const Arguments &g, const Plane &p, int image, int channel, int thread, unsigned *x, unsigned *dy,
-    Parameters &parameters) {
+// A place in the plane for each pixel i.
+DEVICE int pixel(const Arguments &g, const Plane &p, int i) {
+  return (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 16;
+}
+
+DEVICE void load_maps(const Arguments &g, int image, int channel, int thread, const Maps &maps) {
+  const Plane p(g);
   const element *from = g.x + image * g.x_image + channel, *dy_from = g.dy + image * g.dy_image + channel;
   for (int i = thread; i < p.length; i += WARPS * 32) {
-    const int to = (quotient(i, p.per_width) * (g.pitch - p.width) + i) * 4;
-    copy_async_16(x + to, from + i * g.x_pixel);
-    copy_async_16(dy + to, dy_from + i * g.dy_pixel);
+    const int to = pixel(g, p, i);
+    copy_async_16(maps.x + to, from + i * g.x_pixel);
+    copy_async_16(maps.dy + to, dy_from + i * g.dy_pixel);
+    ((float4 *)(maps.dx + 2 * to))[0] = ((float4 *)(maps.dx + 2 * to))[1] = make_float4(0.f, 0.f, 0.f, 0.f);
   }
-  for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
+}
+
+DEVICE void load_parameters(const Arguments &g, int channel, Parameters &parameters) {
+  const int thread = (int)threadIdx.x;
+  for (int i = thread; i < 8 * RANK; i += RINGS * WARPS * 32) {
     const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
     copy_async_16(&parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + channel) * RANK + part);
   }
-  for (int i = thread; i < 24; i += WARPS * 32) {
+  for (int i = thread; i < 24; i += RINGS * WARPS * 32) {
     const int k = i / 2 % 4, part = i % 2 * 4;
     const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
     copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + channel + part);
   }
-  copy_async_commit();
 }
 
-// The ring's sums over positions of one direction join those of the images before.
-DEVICE void add_parameters(
-    const Arguments &g, const Sums *sums, int thread, int k, int channel, bool first, bool last_turn, float *to) {
-  const long long vector = 4ll * g.channels;
-  for (int i = thread; i < (sum_rows - !last_turn) * 8; i += WARPS * 32) {
-    const int row = i / 8, r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
-    if (row < 8 * steps && r >= RANK) continue;
+// Writes dx, and each warp's sums of D's gradient in its first row.
+DEVICE void finish_tile(
+    const Arguments &g, int image, int channel, int thread, const Maps &maps, const Parameters &parameters, Sums *totals) {
+  const Plane p(g);
+  float skip[8], sums[8] = {};
+#pragma unroll
+  for (int c = 0; c < 8; c++) skip[c] = parameters.d[0][c] + parameters.d[1][c] + parameters.d[2][c] + parameters.d[3][c];
+  element *const to = g.dx + image * g.dx_image + channel;
+  for (int i = thread; i < p.length; i += WARPS * 32) {
+    const int at = pixel(g, p, i);
+    const uint4 x = *(const uint4 *)(maps.x + at), dy = *(const uint4 *)(maps.dy + at);
+    const float4 low = ((const float4 *)(maps.dx + 2 * at))[0], high = ((const float4 *)(maps.dx + 2 * at))[1];
+    const unsigned xs[4] = {x.x, x.y, x.z, x.w}, dys[4] = {dy.x, dy.y, dy.z, dy.w};
+    const float sum[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+    unsigned out[4];
+#pragma unroll
+    for (int c = 0; c < 4; c++) {
+      const float2 u = unpack(xs[c]), v = unpack(dys[c]);
+      out[c] = pack(fmaf(ln_2, sum[2 * c], skip[2 * c] * v.x), fmaf(ln_2, sum[2 * c + 1], skip[2 * c + 1] * v.y));
+      sums[2 * c] = fmaf(u.x, v.x, sums[2 * c]);
+      sums[2 * c + 1] = fmaf(u.y, v.y, sums[2 * c + 1]);
+    }
+    *(uint4 *)(to + i * g.dx_pixel) = make_uint4(out[0], out[1], out[2], out[3]);
+  }
+#pragma unroll
+  for (int c = 0; c < 8; c++) {
+#pragma unroll
+    for (int b = 1; b < 32; b *= 2) sums[c] += __shfl_xor_sync(~0u, sums[c], b);
+    if (thread % 32 == 0) totals[thread / 32][0][c] = sums[c];
+  }
+}
+
+// The block's sums over positions join those of the images before.
+DEVICE void add_totals(const Sums *sums, int count, bool adds, float *to) {
+  for (int i = (int)threadIdx.x; i < count; i += RINGS * WARPS * 32) {
     float sum = 0.f;
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) sum += (&sums[w][0][0])[i];
-    const long long at = (long long)k * g.channels + channel + i % 8;
-    if (row == 8 * steps + 2) {
-      for (int copy = 0; copy < 4; copy++) {
-        float *const target = to + vector * (RANK + 2) + copy * g.channels + channel + i % 8;
-        *target = first ? sum : *target + sum;
-      }
-      continue;
-    }
-    if (row == 8 * steps + 1) sum *= ln_2 * ln_2;
-    float *const target = to + (row < 8 * steps ? at * RANK + r : vector * (RANK + row - 8 * steps) + at);
-    *target = first ? sum : *target + sum;
+    for (int w = 0; w < RINGS * WARPS; w++) sum += (&sums[w][0][0])[i];
+    to[i] = adds ? to[i] + sum : sum;
   }
 }
-
-DEVICE long long row_fragments() { return 4ll * WARPS * pairs * steps * 32; }
 
 KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
-  Lane n;
-  const int ring = (int)threadIdx.x / (WARPS * 32), thread = (int)threadIdx.x - ring * (WARPS * 32);
-  n.number = thread & 31;
-  n.q = n.number & 3;
-  n.group = n.number >> 2;
-  n.warp = thread >> 5;
-  n.line = line_of(n.group, g.order);
-#pragma unroll
-  for (int b = 0; b < 3; b++) {
-    n.up[b] = group_of(n.line >= 1 << b ? n.line - (1 << b) : 0, g.order) * 4 + n.q;
-    n.down[b] = group_of(n.line + (1 << b) < 8 ? n.line + (1 << b) : 7, g.order) * 4 + n.q;
-  }
-  const Plane p(g);
-
   SHARED_MEMORY(char, memory);
-  const int plane = p.height * g.pitch * 16;
-  constexpr int fixed = (int)(sizeof(Parameters) + 2 * WARPS * (sizeof(Summary) + sizeof(Sums)));
-  char *const own = memory + ring * (4 * plane + fixed);
-  float2 *const dx = (float2 *)own;
-  unsigned *const x = (unsigned *)(own + 2 * plane), *const dy = (unsigned *)(own + 3 * plane);
-  Parameters &parameters = *(Parameters *)(own + 4 * plane);
+  constexpr int warps = RINGS * WARPS;
+  const int ring = RINGS > 1 ? (int)threadIdx.x / (WARPS * 32) : 0, plane = g.height * g.pitch * 16;
+  Parameters &parameters = *(Parameters *)memory;
   Summary *const summaries = (Summary *)(&parameters + 1);
-  Sums *const sums = (Sums *)(summaries + 2 * WARPS);
+  Sums *const sums = (Sums *)(summaries + 2 * warps);
+  char *const own = (char *)(sums + 2 * warps) + ring * (4 * plane);
+  const Maps maps{own + 2 * plane, own + 3 * plane, own};
 
-  const int columns = g.channels / 8;
-  const int number = (int)blockIdx.x * RINGS + ring, split = number % g.splits, group = number / g.splits;
-  const int first_column = (int)((long long)columns * split / g.splits);
-  const int last_column = (int)((long long)columns * (split + 1) / g.splits);
-  float *const totals = g.parameters + (long long)group * 4 * g.channels * (RANK + 3);
-  // Rings of a block keep step: each has as many turns as the largest.
-  const int most = (columns + g.splits - 1) / g.splits;
-  for (int at = 0; at < g.group; at++) {
-    const int image = group * g.group + at;
-    for (int i = 0; i < most; i++) {
-      const int column = first_column + i;
-      const bool active = image < g.images && column < last_column;
-      if (active) load_tile(g, p, image, column * 8, thread, x, dy, parameters);
+  const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
+  const int first_column = columns * split / g.splits, last_column = columns * (split + 1) / g.splits;
+  const int first_image = group * g.group, last_image = min(first_image + g.group, g.images);
+  for (int from = first_image; from < last_image; from += RINGS) {
+    const int image = from + ring;
+    const bool adds = from > first_image;
+    for (int column = first_column; column < last_column; column++) {
+      float *const totals = g.totals + ((long long)group * columns + column) * tile_totals;
+      const bool active = RINGS == 1 || image < last_image;
+      load_parameters(g, column * 8, parameters);
+      if (active) load_maps(g, image, column * 8, (int)threadIdx.x % (WARPS * 32), maps);
+      copy_async_commit();
       copy_async_wait<0>();
-      ring_barrier();
+      block_barrier();
+      if (!active) {
+        for (int i = (int)threadIdx.x % (WARPS * 32); i < WARPS * sum_rows * 8; i += WARPS * 32)
+          (&sums[ring * WARPS][0][0])[i] = (&sums[warps + ring * WARPS][0][0])[i] = 0.f;
+      }
 #pragma unroll 1
       for (int turn = 0; turn < 4; turn++) {
-        // Of two copies each, so that one barrier a turn keeps readers and writers apart.
-        Summary *const own_summaries = summaries + turn % 2 * WARPS;
-        Sums *const own_sums = sums + turn % 2 * WARPS;
-        if (active) {
-          Turn own_turn(g, p, n, image, turn);
-          const Neighbours neighbours(own_turn.summarize(parameters, x, dy), n, own_summaries[n.warp]);
-          ring_barrier();
-          if (turn > 0) {
-            add_parameters(
-                g, sums + (turn - 1) % 2 * WARPS, thread, Direction(turn - 1).index(), column * 8, at == 0, false, totals);
-          }
-          const Ends ends = neighbours.ends(n, own_summaries);
-          float4 *const fragments = (float4 *)g.rows + ((long long)split * g.images + image) * row_fragments() +
-                                    (turn * WARPS + n.warp) * (pairs * steps * 32);
-          own_turn.differentiate(
-              parameters, x, dy, dx, ends, turn, i == 0, fragments, own_sums[n.warp],
-              (element_pair *)(g.dx + image * g.dx_image + column * 8) + n.q, g.dx_pixel / 2);
-        } else {
-          ring_barrier();
+        // Summaries and sums have two copies, so that one barrier a turn keeps readers and writers apart. What a thread
+        // knows of its place it computes anew each turn: registers are for the items.
+        Summary *const own_summaries = summaries + turn % 2 * warps + ring * WARPS;
+        const Lane n(opaque((int)threadIdx.x) % (WARPS * 32), g.order);
+        Turn own_turn(g, n, image, opaque(turn));
+        float *const before = totals + (turn - 1) * sum_rows * 8;
+        if (!active) {
+          block_barrier();
+          if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
+          continue;
         }
+        const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
+        block_barrier();
+        if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
+        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
+        own_turn.differentiate(
+            parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
+            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * warps + ring * WARPS + n.warp]);
       }
-      ring_barrier();
-      if (active) add_parameters(g, sums + WARPS, thread, Direction(3).index(), column * 8, at == 0, true, totals);
+      block_barrier();
+      add_totals(sums + warps, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
+      if (active) {
+        const int thread = (int)threadIdx.x % (WARPS * 32);
+        finish_tile(g, image, column * 8, thread, maps, parameters, sums + ring * WARPS);
+      }
+      block_barrier();
+      add_totals(sums, 8, adds, totals + 4 * sum_rows * 8);
     }
   }
 }
 
-// Adds up what the rings of an image found for the projection's rows, in order, and writes the rows with their filling.
+constexpr int image_fragments = 4 * WARPS * pairs * steps * 32;
+
+// Adds up what the blocks of an image found for the projection's rows, in order, and writes the rows with their filling.
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
-  if (index >= g.images * row_fragments()) return;
-  const float4 *from = (const float4 *)g.rows + index;
-  float4 sum = from[0];
-  for (int split = 1; split < g.splits; split++) {
-    const float4 v = from[split * (g.images * row_fragments())];
-    sum.x += v.x; sum.y += v.y; sum.z += v.z; sum.w += v.w;
+  if (index >= (long long)g.images * image_fragments) return;
+  const uint2 *from = g.rows + index;
+  float2 sums[2] = {make_float2(0.f, 0.f), make_float2(0.f, 0.f)};
+  for (int split = 0; split < g.splits; split++) {
+    const uint2 v = from[(long long)split * g.images * image_fragments];
+    const float2 low = unpack(v.x), high = unpack(v.y);
+    sums[0].x += low.x; sums[0].y += low.y;
+    sums[1].x += high.x; sums[1].y += high.y;
   }
   const int lane = (int)(index % 32), q = lane & 3;
   long long rest = index / 32;
@@ -628,12 +686,33 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const Plane p(g);
   const Direction k(turn);
   const Line line(p, k, warp, line_of(lane >> 2, g.order));
-  Walk walk(k, line.outer, line.place, p.width, line.inner);
+  Walk walk(k, line, p.width, 1, 0);
   int at[2] = {0, 0};
   for (int j = 0; j <= 2 * m + 1; j++) at[j & 1] = walk.next();
   const int word = word_of(q, s);
   element_pair *const rows = (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
   const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
-  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sum.x * scale, sum.y * scale);
-  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sum.z * scale, sum.w * scale);
+  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sums[0].x * scale, sums[0].y * scale);
+  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sums[1].x * scale, sums[1].y * scale);
+}
+
+// Adds up the groups' totals, in order, and lays them out as the parameters are.
+KERNEL __launch_bounds__(256) ss2d_backward_parameters(Arguments g, int groups) {
+  const long long index = (long long)blockIdx.x * 256 + threadIdx.x, size = (long long)(g.channels / 8) * tile_totals;
+  if (index >= size) return;
+  float sum = 0.f;
+  for (int group = 0; group < groups; group++) sum += g.totals[group * size + index];
+  const int within = (int)(index % tile_totals), turn = within / (sum_rows * 8), row = within / 8 - turn * sum_rows;
+  const long long channel = index / tile_totals * 8 + within % 8, vector = 4ll * g.channels;
+  if (turn == 4) {
+    for (int k = 0; k < 4; k++) g.parameters[vector * (RANK + 2) + k * g.channels + channel] = sum;
+    return;
+  }
+  const long long at = Direction(turn).index() * (long long)g.channels + channel;
+  if (row < 8 * steps) {
+    const int r = 2 * word_of(row % 8 / 2, row / 8) + row % 2;
+    if (r < RANK) g.parameters[at * RANK + r] = sum;
+  } else {
+    g.parameters[vector * (RANK + row - 8 * steps) + at] = row > 8 * steps ? sum * (ln_2 * ln_2) : sum;
+  }
 }

@@ -1,15 +1,16 @@
 // Gradients of the 2-D selective scan in four directions for any map: any size, strides, rank and count of states.
 //
-// The plane is cut into square tiles, and a path into the segments that tiles cut out of its rows or columns. With h the
-// states, a_t the decays and g_t = C_t dy_t + a_{t+1} g_{t+1} their gradients, the first kernel finds for each segment the
-// sum of its steps, the states that it leaves behind a state of 0, and the gradient a_t g_t before it of nothing after it;
-// the second turns these into the states before and the gradients after each segment; the third computes states, then
-// gradients, of a tile's segments from there. States are not kept from the forward pass.
+// The plane is cut into square tiles, and a path into the segments that tiles cut out of its rows or columns. With h
+// the states, a_t the decays and g_t = C_t dy_t + a_{t+1} g_{t+1} their gradients, the first kernel finds for each
+// segment the sum of its steps, the states that it leaves behind a state of 0, and the gradient a_t g_t before it of
+// nothing after it; the second turns these into the states before and the gradients after each segment; the third
+// computes states, then gradients, of a tile's segments from there. States are not kept from the forward pass.
 //
-// A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE are the
-// counts of the definition, BLOCKS the blocks of a multiprocessor; OUTPUT 0 reads dy as `real`, else as elements. Pixels
-// outside the map have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are
-// those of a block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
+// A block is one tile of 32 channels at a time, a lane a channel, a warp a segment. SIDE is the tile's, RANK and STATE
+// are the counts of the definition, BLOCKS the blocks of a multiprocessor, TOGETHER, 4 or 1, the directions whose
+// projections lie in shared memory at a time; OUTPUT 0 reads dy as `real`, else as elements. Pixels outside the map
+// have steps, x and dy of 0, which leave states and gradients as they are. Sums over channels and pixels are those of a
+// block first: `rows` and `parameters` are added up, in a fixed order, afterwards.
 #include "prelude.cuh"
 
 #if OUTPUT
@@ -29,7 +30,6 @@ struct Arguments {
   int channels, height, width;
   int down, across;    // tiles
   int parts, groups, splits;      // of the images, the tiles and the channels, each with blocks of its own
-  int together;                   // directions whose projections lie in shared memory at a time: 4 or 1
   long long first_image, images;  // of this launch
   long long dy_strides[4], x_strides[4], projection_strides[4], dx_strides[4], dprojection_strides[4];
 };
@@ -40,7 +40,7 @@ constexpr int weight_size = (RANK + 7) / 8 * 8 + 4;
 constexpr int parameter_count = RANK + STATE + 2, total_count = 1 + 2 * STATE;
 // To add up what the lanes have, a warp becomes `parts` groups of one lane an item.
 constexpr int line = SIDE > 8 ? 16 : SIDE > 4 ? 8 : SIDE > 2 ? 4 : SIDE;
-constexpr int parts = lanes / line, exchange_pitch = lanes + parts, exchange = SIDE * exchange_pitch;
+constexpr int parts = lanes / line, exchange_pitch = lanes + parts;
 
 #if ELEMENT == 3
 constexpr real unit = 1;
@@ -81,11 +81,6 @@ DEVICE real softplus_slope(real step) { return 1.f - fast_exp2(-step); }
 DEVICE real power(real x) { return fast_exp2(x); }
 #endif
 
-DEVICE real *shared_memory() {
-  SHARED_MEMORY(real, memory);
-  return memory;
-}
-
 struct alignas(4 * sizeof(real)) Quad {
   real v[4];
 };
@@ -108,38 +103,42 @@ DEVICE real *scratch_of(const Arguments &g, long long task, Direction k) {
 }
 DEVICE int columns_of(const Arguments &g) { return (g.channels + lanes - 1) / lanes; }
 
-// A tile of 32 channels of one image, in shared memory.
+// The block's shared memory.
+struct Shared {
+  real projection[TOGETHER][pixels * row_size], weight[TOGETHER][lanes * weight_size];
+  real x[plane], dy[plane], dx[plane];
+  real exchange[SIDE][2][SIDE * exchange_pitch];  // of each warp
+  real parameters[SIDE][parameter_count][lanes];  // of each warp
+};
+DEVICE real *shared_numbers() {
+  SHARED_MEMORY(real, memory);
+  return memory;
+}
+DEVICE Shared &shared_memory() { return *(Shared *)shared_numbers(); }
+
+// A tile of 32 channels of one image.
 struct Tile {
   int lane, warp;
-  int channel, own;       // the first channel; the lane's: lanes past the last channel repeat that
-  long long image, task;  // of this launch
-  int tile_row, tile_column, row, column, height, width;
-  real *projection, *weight;     // [together][pixels][row_size], [together][32][weight_size]
-  real *map;                     // x, dy and dx, [pixels][pitch] each
-  real *exchanged, *parameters;  // of this warp: [2][SIDE][exchange_pitch]; of all, [SIDE][parameter_count][32]
+  int channel;                     // the first
+  int row, column, height, width;  // in the map
+  long long image;                 // of this launch
 
   DEVICE Tile(const Arguments &g, long long image, int column_of_channels, int tile) : image(image) {
     lane = (int)threadIdx.x % lanes;
     warp = (int)threadIdx.x / lanes;
     channel = column_of_channels * lanes;
-    own = min(channel + lane, g.channels - 1);
-    task = image * columns_of(g) + column_of_channels;
-    tile_row = tile / g.across;
-    tile_column = tile % g.across;
-    row = tile_row * SIDE;
-    column = tile_column * SIDE;
+    row = tile / g.across * SIDE;
+    column = tile % g.across * SIDE;
     height = min(SIDE, g.height - row);
     width = min(SIDE, g.width - column);
-    projection = shared_memory();
-    weight = projection + g.together * pixels * row_size;
-    exchanged = weight + g.together * lanes * weight_size + warp * 2 * exchange;
-    parameters = weight + g.together * lanes * weight_size + SIDE * 2 * exchange;
-    map = parameters + SIDE * parameter_count * lanes;
   }
+  // The lane's channel; lanes past the last channel repeat that.
+  DEVICE int own(const Arguments &g) const { return min(channel + lane, g.channels - 1); }
 };
 
-// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map. A warp goes
-// along its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
+// Calls `visit(place in shared memory, offset in global memory, whether it is in the map)` for a tile of a map; what is
+// not in the tile has its place in the padding, so that loads need no branches and go out together. A warp goes along
+// its row of the tile; its lanes are channels, or pixels and groups of channels where pixels are neighbours in global
 // memory.
 template <class Visit>
 DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *strides, Visit visit) {
@@ -148,23 +147,23 @@ DEVICE void for_elements(const Arguments &g, const Tile &b, const long long *str
   const long long next = channels_last ? strides[3] : strides[1];
   const int next_place = channels_last ? pitch : 1;
   int place = (b.warp * SIDE + w) * pitch + c;
-  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] + (b.row + b.warp) * strides[2] +
-                     (b.column + w) * strides[3];
+  long long offset = (g.first_image + b.image) * strides[0] + (b.channel + c) * strides[1] +
+                     (b.row + b.warp) * strides[2] + (b.column + w) * strides[3];
   // How many of the following are in the map, and in the tile.
   const bool starts = b.warp < b.height && w < b.width;
-  const int present = !starts ? 0 : channels_last ? (b.channel + c < g.channels ? b.width : 0) : g.channels - b.channel - c;
+  const int channels = g.channels - b.channel - c;
+  const int present = !starts ? 0 : !channels_last ? channels : channels > 0 ? b.width : 0;
   const int count = channels_last ? SIDE : w < SIDE ? line : 0;
 #pragma unroll
   for (int i = 0; i < (SIDE > line ? SIDE : line); i++, place += next_place, offset += next) {
-    if (SIDE == line || i < count) visit(place, offset, i < present);
+    visit(SIDE == line || i < count ? place : lanes, offset, i < present);
   }
 }
 
 DEVICE void load_maps(const Arguments &g, const Tile &b) {
   for_elements(g, b, g.x_strides, [&](int at, long long from, bool present) {
-    // Without a branch, all loads go out together.
     const real v = to_real(g.x[present ? from : 0]);
-    b.map[at] = present ? v : 0;
+    shared_memory().x[at] = present ? v : 0;
   });
   for_elements(g, b, g.dy_strides, [&](int at, long long from, bool present) {
 #if OUTPUT
@@ -172,14 +171,14 @@ DEVICE void load_maps(const Arguments &g, const Tile &b) {
 #else
     const real v = g.dy[present ? from : 0];
 #endif
-    b.map[plane + at] = present ? v : 0;
+    shared_memory().dy[at] = present ? v : 0;
   });
 }
 
 // The projections of a direction, B in the step's unit, and its weights in base 2.
 DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) {
-  real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
-  real *const weight = b.weight + place * lanes * weight_size;
+  real *const projection = shared_memory().projection[place] + b.warp * SIDE * row_size;
+  real *const weight = shared_memory().weight[place];
   const long long *const strides = g.projection_strides;
   const bool rows_first = strides[2] == 1;
   const element *const from = g.projection + (g.first_image + b.image) * strides[0] + k * strides[1] +
@@ -190,11 +189,9 @@ DEVICE void load_direction(const Arguments &g, const Tile &b, int k, int place) 
     const real v = b.warp < b.height && w < b.width ? to_real(from[r * strides[2] + w * strides[3]]) : 0;
     projection[w * row_size + r] = r >= RANK && r < RANK + STATE ? v * unit : v;
   }
-  const real *const own = g.weight + ((long long)k * g.channels + b.own) * RANK;
+  const real *const own = g.weight + ((long long)k * g.channels + b.own(g)) * RANK;
   const bool exists = b.channel + b.lane < g.channels;
-  for (int r = b.warp; r < weight_size; r += SIDE) {
-    weight[b.lane * weight_size + r] = exists && r < RANK ? own[r] * (1 / unit) : 0;
-  }
+  for (int r = b.warp; r < RANK; r += SIDE) weight[b.lane * weight_size + r] = exists ? own[r] * (1 / unit) : 0;
 }
 
 // A warp's segment of a direction; item 0 is the first along the walk.
@@ -212,9 +209,9 @@ struct Segment {
     next = k.reverse ? -along : along;
     begin = k.reverse ? SIDE - items : 0;
     end = exists ? begin + items : 0;
-    const long long number = k.column ? (long long)(b.column + b.warp) * g.down + b.tile_row
-                                      : (long long)(b.row + b.warp) * g.across + b.tile_column;
-    total = scratch_of(g, b.task, k) + number * total_count * lanes + b.lane;
+    const long long number = k.column ? (long long)(b.column + b.warp) * g.down + b.row / SIDE
+                                      : (long long)(b.row + b.warp) * g.across + b.column / SIDE;
+    total = scratch_of(g, b.image * columns_of(g) + b.channel / lanes, k) + number * total_count * lanes + b.lane;
   }
   DEVICE int pixel(int item) const { return first + item * next; }
 };
@@ -236,12 +233,16 @@ DEVICE void find_steps(const Tile &b, const Segment &s, const real *projection, 
     }
   }
 #pragma unroll
-  for (int i = 0; i < SIDE; i++) step[i] = i >= s.begin && i < s.end ? softplus(step[i]) : 0;
+  for (int i = 0; i < SIDE; i++) {
+    const real in_map = softplus(step[i]);
+    step[i] = i >= s.begin && i < s.end ? in_map : 0;
+  }
 }
 
-DEVICE void find_totals(const Arguments &g, const Tile &b, Direction k, const real *projection, const real *weight) {
+DEVICE void find_totals(const Arguments &g, const Tile &b, Direction k, int place) {
   const Segment s(g, b, k);
-  const long long parameter = (long long)k.index * g.channels + b.own;
+  const real *const projection = shared_memory().projection[place], *const weight = shared_memory().weight[place];
+  const long long parameter = (long long)k.index * g.channels + b.own(g);
   real step[SIDE], sum = 0;
   find_steps(b, s, projection, weight, g.bias[parameter] * (1 / unit), step);
 #pragma unroll
@@ -255,11 +256,11 @@ DEVICE void find_totals(const Arguments &g, const Tile &b, Direction k, const re
 #pragma unroll
     for (int i = 0; i < SIDE; i++) {
       const real *const row = projection + s.pixel(i) * row_size + RANK + n;
-      const real *const map = b.map + s.pixel(i) * pitch + b.lane;
+      const int at = s.pixel(i) * pitch + b.lane;
       const real decay = power(a * step[i]);
-      state = decay * state + row[0] * (step[i] * map[0]);
+      state = decay * state + row[0] * (step[i] * shared_memory().x[at]);
       decays *= decay;
-      gradient += decays * (row[STATE] * map[plane]);
+      gradient += decays * (row[STATE] * shared_memory().dy[at]);
     }
     s.total[(1 + n) * lanes] = state;
     s.total[(1 + STATE + n) * lanes] = gradient;
@@ -273,21 +274,18 @@ KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_totals(Arguments g) {
   load_maps(g, b);
 #pragma unroll 1
   for (int k = 0; k < 4; k++) {
-    const int place = g.together == 4 ? k : 0;
-    if (g.together == 4 && k == 0) {
-#pragma unroll 1
-      for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
-    } else if (g.together == 1) {
+    if (k % TOGETHER == 0) {
       if (k > 0) __syncthreads();
-      load_direction(g, b, k, 0);
+#pragma unroll 1
+      for (int i = 0; i < TOGETHER; i++) load_direction(g, b, k + i, i);
+      __syncthreads();
     }
-    if (k == 0 || g.together == 1) __syncthreads();
-    find_totals(g, b, Direction(k), b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+    find_totals(g, b, Direction(k), k % TOGETHER);
   }
 }
 
-// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go out
-// together.
+// Calls `visit(steps, left, place)` for segments one after the other, null places after the last; loads of a batch go
+// out together.
 template <class Visit>
 DEVICE void for_segments(const real *steps, real *left, long long step_to_next, long long count, Visit visit) {
   constexpr int batch = 8;
@@ -306,19 +304,22 @@ DEVICE void for_segments(const real *steps, real *left, long long step_to_next, 
   }
 }
 
-// A block is the states, or their gradients, of one number of state of a direction and task; its warps share the segments.
+// A block is the states, or their gradients, of one number of state of a direction and task; its warps share the
+// segments.
 KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
-  real *const pieces = shared_memory();  // [warps][2][32]
+  real *const pieces = shared_numbers();  // [warps][2][32]
   const int lane = (int)threadIdx.x % lanes, warp = (int)threadIdx.x / lanes, warps = (int)blockDim.x / lanes;
   const int which = (int)(blockIdx.x % (2 * STATE)), n = which % STATE;
   const Direction k((int)(blockIdx.x / (2 * STATE) % 4));
   const bool backwards = k.reverse != (which >= STATE);
-  const long long task = blockIdx.x / (2 * STATE) / 4, count = segments_of(g, k.column), each = (count + warps - 1) / warps;
+  const long long task = blockIdx.x / (2 * STATE) / 4;
+  const long long count = segments_of(g, k.column), each = (count + warps - 1) / warps;
   const int channel = min((int)(task % columns_of(g)) * lanes + lane, g.channels - 1);
   const real a = g.a[((long long)k.index * g.channels + channel) * STATE + n];
   const long long begin = min(warp * each, count), end = min(begin + each, count);
   const long long next = (backwards ? -total_count : total_count) * lanes;
-  real *const steps = scratch_of(g, task, k) + (backwards ? (count - 1) * total_count * lanes : 0) + lane + begin * next;
+  const long long start = backwards ? (count - 1) * total_count * lanes : 0;
+  real *const steps = scratch_of(g, task, k) + start + begin * next + lane;
   real *const left = steps + (1 + which) * lanes;
   real sum = 0, state = 0;
   for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *) {
@@ -349,13 +350,14 @@ DEVICE real sum_over_lanes(const Tile &b, const real *values) {
   return sum;
 }
 
-// Gradients of a direction's segments: adds to the tile's dx, puts the rows' in place of the rows, and the warp's share of
-// the parameters' into `b.parameters`.
-DEVICE void find_gradients(
-    const Arguments &g, const Tile &b, Direction k, real *projection, const real *weight) {
+// Gradients of a direction's segments: adds to the tile's dx, puts the rows' in place of the rows, and the warp's share
+// of the parameters' into `b.parameters`.
+DEVICE void find_gradients(const Arguments &g, const Tile &b, Direction k, int place) {
   const Segment s(g, b, k);
-  const long long parameter = (long long)k.index * g.channels + b.own;
-  real *const sums = b.parameters + b.warp * parameter_count * lanes + b.lane;
+  Shared &shared = shared_memory();
+  real *const projection = shared.projection[place], *const weight = shared.weight[place];
+  const long long parameter = (long long)k.index * g.channels + b.own(g);
+  real *const sums = &shared.parameters[b.warp][0][b.lane];
   real step[SIDE], dstep[SIDE], dinput[SIDE];
   find_steps(b, s, projection, weight, g.bias[parameter] * (1 / unit), step);
 #pragma unroll
@@ -363,7 +365,7 @@ DEVICE void find_gradients(
   const int item = b.lane % line;
   real *const item_row = projection + s.pixel(min(item, SIDE - 1)) * row_size;
   const bool writes = b.lane < SIDE;
-  real *const exchanged = b.exchanged + b.lane;
+  real *const exchange = shared.exchange[b.warp][0], *const other_exchange = shared.exchange[b.warp][1];
 #pragma unroll 1
   for (int n = 0; n < STATE; n++) {
     const real a = g.a[parameter * STATE + n];
@@ -373,41 +375,42 @@ DEVICE void find_gradients(
 #pragma unroll
     for (int i = 0; i < SIDE; i++) {
       decay[i] = power(a * step[i]);
-      const real input = step[i] * b.map[s.pixel(i) * pitch + b.lane];
+      const real input = step[i] * shared.x[s.pixel(i) * pitch + b.lane];
       state[i] = decay[i] * (i > 0 ? state[i - 1] : before) + projection[s.pixel(i) * row_size + RANK + n] * input;
     }
-    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for them.
+    // What the lanes add up takes the place of decays and states; stores come last, so that loads need not wait for
+    // them.
 #pragma unroll
     for (int i = SIDE - 1; i >= 0; i--) {
       const real *const row = projection + s.pixel(i) * row_size + RANK + n;
-      const real *const map = b.map + s.pixel(i) * pitch + b.lane;
-      const real dy = map[plane], db = gradient += row[STATE] * dy;
+      const int at = s.pixel(i) * pitch + b.lane;
+      const real dy = shared.dy[at], db = gradient += row[STATE] * dy;
       dinput[i] += gradient * row[0];
       gradient *= decay[i];
       const real ddecay = gradient * (i > 0 ? state[i - 1] : before);
       da += ddecay * step[i];
       dstep[i] += ddecay * (a * unit);
-      decay[i] = db * (step[i] * map[0]);
+      decay[i] = db * (step[i] * shared.x[at]);
       state[i] *= dy;
     }
 #pragma unroll
     for (int i = 0; i < SIDE; i++) {
-      exchanged[i * exchange_pitch] = decay[i];
-      exchanged[exchange + i * exchange_pitch] = state[i];
+      exchange[i * exchange_pitch + b.lane] = decay[i];
+      other_exchange[i * exchange_pitch + b.lane] = state[i];
     }
     sums[(RANK + 1 + n) * lanes] = da * unit;
     __syncwarp();
-    const real db = sum_over_lanes(b, b.exchanged) * unit, dc = sum_over_lanes(b, b.exchanged + exchange);
+    const real db = sum_over_lanes(b, exchange) * unit, dc = sum_over_lanes(b, other_exchange);
     if (writes) item_row[RANK + n] = db, item_row[RANK + STATE + n] = dc;
     __syncwarp();
   }
   real dbias = 0;
 #pragma unroll
   for (int i = 0; i < SIDE; i++) {
-    real *const map = b.map + s.pixel(i) * pitch + b.lane;
-    map[2 * plane] += dinput[i] * step[i];
-    const real dz = (dstep[i] + dinput[i] * map[0]) * softplus_slope(step[i]);
-    exchanged[i * exchange_pitch] = dz;
+    const int at = s.pixel(i) * pitch + b.lane;
+    shared.dx[at] += dinput[i] * step[i];
+    const real dz = (dstep[i] + dinput[i] * shared.x[at]) * softplus_slope(step[i]);
+    exchange[i * exchange_pitch + b.lane] = dz;
     dstep[i] = dz;
     dbias += dz;
   }
@@ -428,7 +431,7 @@ DEVICE void find_gradients(
   }
   __syncwarp();
   const int part = b.lane / line;
-  const real *const dz = b.exchanged + min(item, SIDE - 1) * exchange_pitch + part;
+  const real *const dz = exchange + min(item, SIDE - 1) * exchange_pitch + part;
 #pragma unroll 2
   for (int r = 0; r < RANK; r += 4) {
     real ddt[4] = {};
@@ -449,14 +452,16 @@ DEVICE void find_gradients(
 }
 
 // Adds the warps' sums of parameter gradients to the block's; the first tile's are written.
-DEVICE void add_parameters(const Arguments &g, const Tile &b, real *block, int k, bool first, bool with_skip) {
+DEVICE void add_parameters(const Arguments &g, const Tile &b, int k, bool first, bool with_skip) {
   const long long all = 4ll * g.channels;
+  const int group = (int)(blockIdx.x % g.groups), part = (int)(blockIdx.x / g.groups / g.splits);
+  real *const block = g.parameters + ((long long)part * g.groups + group) * all * parameter_count;
   for (int i = (int)threadIdx.x; i < (parameter_count - !with_skip) * lanes; i += SIDE * lanes) {
     const int which = i / lanes, channel = b.channel + i % lanes;
     if (channel >= g.channels) continue;
     real sum = 0;
 #pragma unroll
-    for (int warp = 0; warp < SIDE; warp++) sum += b.parameters[warp * parameter_count * lanes + i];
+    for (int warp = 0; warp < SIDE; warp++) sum += shared_memory().parameters[warp][which][i % lanes];
     const long long place = (long long)k * g.channels + channel;
     const auto add = [&](real *to) { *to = first ? sum : *to + sum; };
     if (which < RANK) {
@@ -474,9 +479,11 @@ DEVICE void add_parameters(const Arguments &g, const Tile &b, real *block, int k
   }
 }
 
-DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, bool first) {
+DEVICE void add_rows(const Arguments &g, const Tile &b, int k, int place, bool first) {
   if (b.warp >= b.height) return;
-  const real *const projection = b.projection + (place * SIDE + b.warp) * SIDE * row_size;
+  const long long split = blockIdx.x / g.groups % g.splits, length = (long long)g.height * g.width;
+  real *const rows = g.rows + ((b.image * g.splits + split) * 4 + k) * length * row_count;
+  const real *const projection = shared_memory().projection[place] + b.warp * SIDE * row_size;
   real *const to = rows + ((long long)(b.row + b.warp) * g.width + b.column) * row_count;
 #pragma unroll 2
   for (int i = b.lane; i < b.width * row_count; i += lanes) {
@@ -485,39 +492,37 @@ DEVICE void add_rows(const Arguments &g, const Tile &b, real *rows, int place, b
   }
 }
 
-DEVICE void run_tile(const Arguments &g, const Tile &b, real *rows, real *parameters, bool first_rows, bool first_parameters) {
-  const long long length = (long long)g.height * g.width;
+DEVICE void run_tile(const Arguments &g, const Tile &b, bool first_rows, bool first_parameters) {
   load_maps(g, b);
 #pragma unroll 1
   for (int turn = 0; turn < 4; turn++) {
     // A direction and its reverse follow each other: their warps have the same segments.
     const Direction k((turn & 1) * 2 + (turn >> 1));
-    const int place = g.together == 4 ? k.index : 0;
-    if (g.together == 1) {
-      load_direction(g, b, k.index, 0);
-    } else if (turn == 0) {
+    const int place = k.index % TOGETHER;
+    if (turn % TOGETHER == 0) {
 #pragma unroll 1
-      for (int i = 0; i < 4; i++) load_direction(g, b, i, i);
+      for (int i = 0; i < TOGETHER; i++) load_direction(g, b, k.index + i, i);
+      __syncthreads();
     }
-    if (turn == 0 || g.together == 1) __syncthreads();
     if (turn == 0) {
+      Shared &shared = shared_memory();
       real skip = 0, dskip = 0;
-      for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own];
+      for (int i = 0; i < 4; i++) skip += g.d[(long long)i * g.channels + b.own(g)];
       for (int i = 0; i < SIDE; i++) {
-        real *const map = b.map + (b.warp * SIDE + i) * pitch + b.lane;
-        map[2 * plane] = skip * map[plane];
-        dskip += map[0] * map[plane];
+        const int at = (b.warp * SIDE + i) * pitch + b.lane;
+        shared.dx[at] = skip * shared.dy[at];
+        dskip += shared.x[at] * shared.dy[at];
       }
-      b.parameters[(b.warp * parameter_count + parameter_count - 1) * lanes + b.lane] = dskip;
+      shared.parameters[b.warp][parameter_count - 1][b.lane] = dskip;
     }
-    find_gradients(g, b, k, b.projection + place * pixels * row_size, b.weight + place * lanes * weight_size);
+    find_gradients(g, b, k, place);
     __syncthreads();
-    add_parameters(g, b, parameters, k.index, first_parameters, turn == 0);
-    add_rows(g, b, rows + k.index * length * row_count, place, first_rows);
+    add_parameters(g, b, k.index, first_parameters, turn == 0);
+    add_rows(g, b, k.index, place, first_rows);
     __syncthreads();
   }
   for_elements(g, b, g.dx_strides, [&](int at, long long to, bool present) {
-    if (present) g.dx[to] = to_element(b.map[2 * plane + at]);
+    if (present) g.dx[to] = to_element(shared_memory().dx[at]);
   });
   __syncthreads();
 }
@@ -534,16 +539,13 @@ KERNEL __launch_bounds__(32 * SIDE, BLOCKS) ss2d_backward_gradients(Arguments g)
   const int first_column = (int)begin_of(columns_of(g), split, g.splits);
   const int last_column = (int)begin_of(columns_of(g), split + 1, g.splits);
   const long long first_image = begin_of(g.images, part, g.parts), last_image = begin_of(g.images, part + 1, g.parts);
-  const long long rows_size = 4ll * g.height * g.width * row_count;
-  real *const parameters = g.parameters + ((long long)part * g.groups + group) * 4 * g.channels * parameter_count;
 #pragma unroll 1
   for (long long image = first_image; image < last_image; image++) {
 #pragma unroll 1
     for (int tile = first_tile; tile < last_tile; tile++) {
 #pragma unroll 1
       for (int column = first_column; column < last_column; column++) {
-        run_tile(g, Tile(g, image, column, tile), g.rows + (image * g.splits + split) * rows_size, parameters,
-                 column == first_column, tile == first_tile && image == first_image);
+        run_tile(g, Tile(g, image, column, tile), column == first_column, tile == first_tile && image == first_image);
       }
     }
   }

@@ -66,22 +66,24 @@ struct Direction {
 // n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
 DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
 
-// A lane's line: where it begins on the path's rows or columns.
+// A lane's line: where it begins on the path's rows or columns, in one register.
 struct Line {
-  int outer, place;
-  int inside;  // positions of the line inside the plane
+  unsigned begin;  // 2^16 row + column, of the path's rows
+  int inside;      // positions of the line inside the plane
   DEVICE Line() {}
   DEVICE Line(const Arguments &g, Direction k, int chunk, int line) {
     const int first = (chunk * 8 + line) * ITEMS;
     inside = g.length - first;
     const int forward = inside > 0 ? first : 0, s = k.reverse ? g.length - 1 - forward : forward;
-    outer = quotient(s, k.column ? g.per_height : g.per_width);
-    place = s - outer * (k.column ? g.height : g.width);
+    const int outer = quotient(s, k.column ? g.per_height : g.per_width);
+    begin = outer << 16 | (s - outer * (k.column ? g.height : g.width));
   }
+  DEVICE int outer() const { return (int)(begin >> 16); }
+  DEVICE int place() const { return (int)(begin & 0xffffu); }
   // The same line: offsets made of it are not those that are at hand already, which would stay in registers until then.
   DEVICE Line anew() const {
     Line line = *this;
-    line.place = unknown(place);
+    line.begin = (unsigned)unknown((int)begin);
     return line;
   }
 #if WRAP
@@ -100,11 +102,11 @@ struct Walk {
 #endif
   DEVICE Walk(const Arguments &g, Direction k, const Line &line, int pitch, int scale) {
     const int along = (k.column ? pitch : 1) * scale, across = (k.column ? 1 : pitch) * scale;
-    at = line.outer * across + line.place * along;
+    at = line.outer() * across + line.place() * along;
     step = line.inside <= 0 ? 0 : k.reverse ? -along : along;
 #if WRAP
     inner = k.column ? g.height : g.width;
-    left = k.reverse ? line.place + 1 : inner - line.place;
+    left = k.reverse ? line.place() + 1 : inner - line.place();
     jump = k.reverse ? inner * along - across : across - inner * along;
     inside = line.inside;
 #endif
@@ -207,6 +209,18 @@ DEVICE float softplus(float z) {
   const float s = fast_log2(1.f + fast_exp2(GUARDED ? min(z, 126.f) : z));
   return GUARDED ? max(z, s) : s;
 }
+// The same with products in place of the logarithm, to 8e-6: some of the positions take this way, so that neither the
+// special function unit nor the multipliers wait for the other.
+DEVICE float softplus_by_products(float z) {
+  const float t = fast_exp2(-fabsf(z));
+  // Minimax for log2(1 + t) / t on [0, 1].
+  float p = fmaf(t, -0.0344359055f, 0.1460328847f);
+  p = fmaf(p, t, -0.3030362129f);
+  p = fmaf(p, t, 0.4691740572f);
+  p = fmaf(p, t, -0.7204261422f);
+  p = fmaf(p, t, 1.4426828623f);
+  return fmaf(p, t, max(z, 0.f));
+}
 
 // A chunk's scan as if the state before it were 0: at each item the state, and the factor that a state before the chunk's
 // line would have kept.
@@ -240,7 +254,10 @@ DEVICE bool scan_lines(Chunk &chunk, const Coefficients &c, const Lane &n, const
   for (int j = 0; j < ITEMS; j++) {
     const float2 u = unpack(*(const unsigned *)(x + walk.next()));
     const float b = unpack(chunk.gates[j]).x;
-    const float s0 = softplus<GUARDED>(chunk.kept[j][0]), s1 = softplus<GUARDED>(chunk.kept[j][1]);
+    const float z0 = chunk.kept[j][0], z1 = chunk.kept[j][1];
+    const bool by_products = j % 4 < PRODUCTS;
+    const float s0 = by_products ? softplus_by_products(z0) : softplus<GUARDED>(z0);
+    const float s1 = by_products ? softplus_by_products(z1) : softplus<GUARDED>(z1);
     const float d0 = fast_exp2(c.a[0] * s0), d1 = fast_exp2(c.a[1] * s1);
     state.x = fmaf(d0, state.x, s0 * (b * u.x));
     state.y = fmaf(d1, state.y, s1 * (b * u.y));
@@ -295,6 +312,18 @@ DEVICE float2 pass_on(const Chunk &chunk, const Lane &n, float2 *slots, float2 &
   }
   const float e0 = __shfl_sync(~0u, after.x, n.before), e1 = __shfl_sync(~0u, after.y, n.before);
   return n.line ? make_float2(e0, e1) : before;
+}
+
+// Before a warp's first addition to y in a turn. What the turn before added, anywhere, is there for whoever has the state
+// before its chunk, for the warp of the first chunk has waited until every other one was done; only that warp waits, so the
+// others keep their distances in time. By the same way x of the next tile, here by turn 2, is there for all after turn 3.
+DEVICE void enter(int turn, int chunk, bool begun) {
+  if (turn == 2) copy_async_wait<0>();
+  if (WARPS == 1) {
+    __syncwarp();
+  } else if (chunk == 0 && (turn > 0 || begun)) {
+    named_barrier(0, WARPS * 32);
+  }
 }
 
 // What item j adds to y: C (state + kept before).
@@ -380,9 +409,10 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
   load_tile(g, number, thread, buffers, parameters[0]);
   Words words;
   Line ahead(g, Direction(0), j, n.line);
-  fetch(words, g, n, Tile(g, number).image, Direction(0), ahead);
+  if (PREFETCH) fetch(words, g, n, Tile(g, number).image, Direction(0), ahead);
   copy_async_wait<0>();
   ring_barrier();
+  bool begun = false;
   while (true) {
     const Tile tile(g, number);
     const int following = number + (int)gridDim.x * RINGS;
@@ -398,28 +428,27 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
       float2 carry = make_float2(0.f, 0.f);
 #pragma unroll 1
       for (; j < g.chunks; j += WARPS) {
-        const Line line = ahead;
+        const Line line = PREFETCH ? ahead : Line(g, k, j, n.line);
+        if (!PREFETCH) fetch(words, g, n, tile.image, k, line);
         const Walk walk(g, k, line, g.pitch, 16);
         Chunk chunk;
         if (__any_sync(~0u, !scan_lines<false>(chunk, c, n, x + 4 * n.q, words, walk))) {
-          scan_lines<true>(chunk, c, n, x + 4 * n.q, words, Walk(g, k, line.anew(), unknown(g.pitch), 16));
+          const Line again = line.anew();
+          fetch(words, g, n, tile.image, k, again);
+          scan_lines<true>(chunk, c, n, x + 4 * n.q, words, Walk(g, k, again, unknown(g.pitch), 16));
         }
         const bool same = j + WARPS < g.chunks;
-        if (same || turn < 3 || more) {
+        if (PREFETCH && (same || turn < 3 || more)) {
           const Direction then(same ? turn : turn + 1 & 3);
           ahead = Line(g, then, same ? j + WARPS : j + WARPS - g.chunks, n.line);
           fetch(words, g, n, same || turn < 3 ? tile.image : following_image, then, ahead);
         }
         scan_over_lines(chunk, n);
-        // Past this barrier every share of the direction before is in y, and of the tile before out of it.
-        if (j < WARPS) {
-          if (turn == 3) copy_async_wait<0>();
-          ring_barrier();
-          if (turn == 0 && more) {
-            load_tile(g, following, thread, buffers + (buffer ^ 1) * plane, parameters[buffer ^ 1]);
-          }
-        }
+        if (j < WARPS) enter(turn, j, begun);
         const float2 before = pass_on(chunk, n, slots, carry, j, g.chunks);
+        if (turn == 0 && j < WARPS && more) {
+          load_tile(g, following, thread, buffers + (buffer ^ 1) * plane, parameters[buffer ^ 1]);
+        }
         const Line again = line.anew();
         const Walk doubled(g, k, again, unknown(g.pitch), 32);
         if (turn == 0) {
@@ -440,9 +469,11 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_forward(Arguments g) {
         }
       }
       j -= g.chunks;
+      if (WARPS > 1 && j > 0 && (turn < 3 || more)) named_arrive(0, WARPS * 32);
     }
     if (!more) break;
     number = following;
     buffer ^= 1;
+    begun = true;
   }
 }

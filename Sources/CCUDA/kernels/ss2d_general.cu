@@ -114,80 +114,81 @@ struct Block {
   }
 };
 
-// Calls `visit(place in shared memory, offset in global memory)` for the block's elements of a map. A warp takes rows of the
-// tile; its lanes go along the dimension whose elements are neighbours in global memory. Tiles are at most 16 wide.
+// Calls `visit(item, place in shared memory, offset in global memory)` for a lane's share of a map's tile, at most 16 items. A
+// warp takes a row of the tile, which is at most 16 wide; its lanes go along the dimension whose elements are neighbours in
+// global memory.
 template <class Visit>
-DEVICE void for_elements(const Arguments &g, const Block &b, const long long *strides, Visit visit) {
+DEVICE void for_row(const Arguments &g, const Block &b, const long long *strides, Visit visit) {
+  if (b.warp >= b.height) return;
   const int present = min(lanes, g.channels - b.channel);
-  for (int h = b.warp; h < b.height; h += b.warps) {
-    const long long from = b.image * strides[0] + b.channel * strides[1] + (b.row + h) * strides[2] + b.column * strides[3];
-    const int to = h * g.tile_width * pitch;
-    if (strides[1] == 1) {
-      if (b.lane >= present) continue;
-#pragma unroll 8
-      for (int w = 0; w < b.width; w++) visit(to + w * pitch + b.lane, from + b.lane + w * strides[3]);
-    } else {
-      const int w = b.lane % 16;
-      if (w >= b.width) continue;
-#pragma unroll 8
-      for (int c = b.lane / 16; c < present; c += 2) visit(to + w * pitch + c, from + c * strides[1] + w * strides[3]);
+  const bool channels_last = strides[1] == 1;
+  const int channel = channels_last ? b.lane : b.lane / 16, column = channels_last ? 0 : b.lane % 16;
+  const int channel_step = channels_last ? 0 : 2, column_step = channels_last ? 1 : 0;
+  const long long from = b.image * strides[0] + (b.channel + channel) * strides[1] + (b.row + b.warp) * strides[2] +
+      (b.column + column) * strides[3];
+  const long long step = channel_step * strides[1] + column_step * strides[3];
+  const int to = (b.warp * g.tile_width + column) * pitch + channel;
+#pragma unroll
+  for (int i = 0; i < 16; i++) {
+    if (column + i * column_step < b.width && channel + i * channel_step < present) {
+      visit(i, to + i * (column_step * pitch + channel_step), from + i * step);
     }
   }
 }
 
-// The projections of `count` directions from `first`, B in the step's unit. Loads of all directions are under way together.
+// The projections of `count` directions from `first`, B in the step's unit, of a row for each warp. Loads are issued before
+// any of them is waited for.
 DEVICE void load_projections(const Arguments &g, const Block &b, int first, int count) {
-  constexpr int rows = RANK + 2 * STATE;
-  const long long along_rows = g.projection_strides[2], along_pixels = g.projection_strides[3];
+  if (b.warp >= b.height) return;
+  constexpr int rows = RANK + 2 * STATE, batch = 4;
+  const bool rows_first = g.projection_strides[2] == 1;
   const int size = g.tile_height * g.tile_width * row_size;
-  const auto load = [&](const element *from, real *to, int w, int r) {
-    real v[4];
+  const element *const from = g.projection + b.image * g.projection_strides[0] + first * g.projection_strides[1] +
+      ((long long)(b.row + b.warp) * g.width + b.column) * g.projection_strides[3];
+  real *const to = b.projection + b.warp * g.tile_width * row_size;
+  for (int start = 0; start < 16 * rows; start += batch * lanes) {
+    real held[batch][4];
+    int places[batch];
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
-      if (k < count) v[k] = to_real(__ldg(from + k * g.projection_strides[1] + r * along_rows + w * along_pixels));
-    }
-    const real scale = r >= RANK && r < RANK + STATE ? unit : 1;
+    for (int i = 0; i < batch; i++) {
+      const int at = start + i * lanes + b.lane, w = rows_first ? at / rows : at % 16, r = rows_first ? at % rows : at / 16;
+      places[i] = w < b.width && r < rows ? w * row_size + r : -1;
+      const element *const source = from + r * g.projection_strides[2] + w * g.projection_strides[3];
+      const real scale = r >= RANK && r < RANK + STATE ? unit : 1;
 #pragma unroll
-    for (int k = 0; k < 4; k++) {
-      if (k < count) to[k * size + w * row_size + r] = v[k] * scale;
+      for (int k = 0; k < 4; k++) {
+        if (places[i] >= 0 && k < count) held[i][k] = to_real(__ldg(source + k * g.projection_strides[1])) * scale;
+      }
     }
-  };
-  for (int h = b.warp; h < b.height; h += b.warps) {
-    const element *const from = g.projection + b.image * g.projection_strides[0] + first * g.projection_strides[1] +
-        ((long long)(b.row + h) * g.width + b.column) * along_pixels;
-    real *const to = b.projection + h * g.tile_width * row_size;
-    if (along_rows == 1) {
-#pragma unroll 4
-      for (int i = b.lane; i < b.width * rows; i += lanes) load(from, to, i / rows, i % rows);
-    } else if (b.lane % 16 < b.width) {
-#pragma unroll 4
-      for (int r = b.lane / 16; r < rows; r += 2) load(from, to, b.lane % 16, r);
+#pragma unroll
+    for (int i = 0; i < batch; i++) {
+#pragma unroll
+      for (int k = 0; k < 4; k++) {
+        if (places[i] >= 0 && k < count) to[k * size + places[i]] = held[i][k];
+      }
     }
   }
 }
 
-DEVICE void load_parameters(const Arguments &g, const Block &b) {
-  for (int row = b.warp; row < 4 * parameter_rows; row += b.warps) {
-    const int k = row / parameter_rows, r = row % parameter_rows;
-    const long long channel = (long long)k * g.channels + b.own;
-    real v;
-    if (r < RANK) v = __ldg(g.weight + channel * RANK + r) * (1 / unit);
-    else if (r == RANK) v = __ldg(g.bias + channel) * (1 / unit);
-    else if (r <= RANK + STATE) v = __ldg(g.a + channel * STATE + r - RANK - 1);
-    else v = __ldg(g.d + channel);
-    b.parameters[row * lanes + b.lane] = v;
-  }
+// Row `row` of the block's parameters, for the lane's channel.
+DEVICE real parameter(const Arguments &g, const Block &b, int row) {
+  const int k = row / parameter_rows, r = row % parameter_rows;
+  const long long channel = (long long)k * g.channels + b.own;
+  if (r < RANK) return __ldg(g.weight + channel * RANK + r) * (1 / unit);
+  if (r == RANK) return __ldg(g.bias + channel) * (1 / unit);
+  return r <= RANK + STATE ? __ldg(g.a + channel * STATE + r - RANK - 1) : __ldg(g.d + channel);
 }
 
-// Runs the tile's segments of a direction. SUMS: from the states before them, adding to y, or from 0, writing totals.
-template <bool SUMS>
-DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *projection, bool first) {
+// Runs the tile's segments of a direction. SUMS: from the states before them, adding to y (the FIRST
+// direction begins it), or from 0, writing totals.
+template <bool SUMS, bool FIRST>
+DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *projection) {
   const int count = k.column ? b.width : b.height, items = k.column ? b.height : b.width;
   const int along = k.column ? g.tile_width : 1, across = k.column ? 1 : g.tile_width;
   const real *const weight = b.parameters + k.index * parameter_rows * lanes + b.lane;
   const real bias = weight[RANK * lanes];
   real skip = 0;
-  if (SUMS && first) {
+  if (SUMS && FIRST) {
     for (int i = 0; i < 4; i++) skip += b.parameters[((i + 1) * parameter_rows - 1) * lanes + b.lane];
   }
   real a[STATE], kept[keeps_weights ? RANK : 1];
@@ -206,8 +207,8 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
 #pragma unroll
     for (int n = 0; n < STATE; n++) state[n] = SUMS ? total[(1 + n) * lanes] : 0;
     const int pixel = s * across + (k.reverse ? (items - 1) * along : 0), next = k.reverse ? -along : along;
-    const real *__restrict__ row = projection + pixel * row_size, *__restrict__ x = b.x + pixel * pitch + b.lane;
-    real *__restrict__ y = b.y + pixel * pitch + b.lane;
+    const real *row = projection + pixel * row_size, *x = b.x + pixel * pitch + b.lane;
+    real *y = b.y + pixel * pitch + b.lane;
 #pragma unroll 2
     for (int i = 0; i < items; i++) {
       real z = bias;
@@ -227,7 +228,7 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
         if (SUMS) out += row[RANK + STATE + n] * state[n];
       }
       if (SUMS) {
-        *y = out + (first ? skip * *x : *y);
+        *y = out + (FIRST ? skip * *x : *y);
         y += next * pitch;
       } else {
         sum += step;
@@ -246,8 +247,11 @@ DEVICE void walk(const Arguments &g, const Block &b, Direction k, const real *pr
 template <bool SUMS>
 DEVICE void run_tile(const Arguments &g) {
   const Block b(g);
-  load_parameters(g, b);
-  for_elements(g, b, g.x_strides, [&](int at, long long from) { b.x[at] = to_real(__ldg(g.x + from)); });
+  element held[16];
+  for_row(g, b, g.x_strides, [&](int i, int, long long from) { held[i] = __ldg(g.x + from); });
+#pragma unroll 4
+  for (int row = b.warp; row < 4 * parameter_rows; row += b.warps) b.parameters[row * lanes + b.lane] = parameter(g, b, row);
+  for_row(g, b, g.x_strides, [&](int i, int to, long long) { b.x[to] = to_real(held[i]); });
 #pragma unroll 1
   for (int turn = 0; turn < 4; turn++) {
     // A direction and its reverse follow each other: their warps have the same segments.
@@ -259,7 +263,7 @@ DEVICE void run_tile(const Arguments &g) {
     }
     if (turn == 0 || turn == 2 || !together) __syncthreads();
     const int place = together ? k.index * g.tile_height * g.tile_width * row_size : 0;
-    walk<SUMS>(g, b, k, b.projection + place, turn == 0);
+    if (turn == 0) walk<SUMS, true>(g, b, k, b.projection + place); else walk<SUMS, false>(g, b, k, b.projection + place);
   }
 }
 
@@ -306,9 +310,9 @@ KERNEL __launch_bounds__(512, blocks) ss2d_sums(Arguments g) {
   const Block b(g);
 #if OUTPUT
   element *const y = (element *)g.y;
-  for_elements(g, b, g.y_strides, [&](int at, long long to) { y[to] = to_element(b.y[at]); });
+  for_row(g, b, g.y_strides, [&](int, int at, long long to) { y[to] = to_element(b.y[at]); });
 #else
   real *const y = (real *)g.y;
-  for_elements(g, b, g.y_strides, [&](int at, long long to) { y[to] = b.y[at]; });
+  for_row(g, b, g.y_strides, [&](int, int at, long long to) { y[to] = b.y[at]; });
 #endif
 }

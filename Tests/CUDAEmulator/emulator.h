@@ -270,11 +270,16 @@ inline unsigned __float_as_uint(float value) {
   return bits;
 }
 inline int unknown(int value) { return value; }
+inline int opaque(int value) { return value; }
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }
 inline float fast_tanh(float x) { return std::tanh(x); }
 inline void copy_async_16(void *to, const void *from) { std::memcpy(to, from, 16); }
+inline void copy_async_16(void *to, const void *from, bool present) {
+  if (present) std::memcpy(to, from, 16);
+  else std::memset(to, 0, 16);
+}
 inline void copy_async_commit() {}
 template <int PENDING> inline void copy_async_wait() {}
 
@@ -300,7 +305,7 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
 }  // namespace emulator
 
 // The tensor core's products; the type of their operands is that of the kernel's namespace, see `prelude.cuh`.
-#define EMULATED_PRODUCTS(number)                                                                             \
+#define EMULATED_PRODUCTS(number, bits)                                                                       \
   inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b) {                          \
     const unsigned a[2] = {a0, a1};                                                                           \
     emulator::multiply<8>(d, a, &b, number);                                                                  \
@@ -309,11 +314,32 @@ inline float bfloat_number(unsigned short bits) { return bits_to_float((unsigned
     d[0] = d[2] = c0, d[1] = d[3] = c1;                                                                       \
     multiply_16x8x8(d, a0, a1, b);                                                                            \
   }                                                                                                           \
+  inline void multiply_16x8x8(float (&d)[4], unsigned a0, unsigned a1, unsigned b, const float (&c)[4]) {     \
+    float sum[4] = {c[0], c[1], c[2], c[3]};                                                                  \
+    multiply_16x8x8(sum, a0, a1, b);                                                                          \
+    for (int i = 0; i < 4; i++) d[i] = sum[i];                                                                \
+  }                                                                                                           \
   inline void multiply_16x8x16(                                                                               \
       float (&d)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0, unsigned b1) {          \
     const unsigned a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};                                                  \
     emulator::multiply<16>(d, a, b, number);                                                                  \
+  }                                                                                                           \
+  inline unsigned multiply_pairs(unsigned a, unsigned b) {                                                    \
+    const float low = number((unsigned short)a) * number((unsigned short)b);                                  \
+    const float high = number((unsigned short)(a >> 16)) * number((unsigned short)(b >> 16));                 \
+    return bits(low) | (unsigned)bits(high) << 16;                                                            \
   }
+inline void multiply_16x8x8_float(float (&d)[4], float a0, float a1, float a2, float a3, float b0, float b1) {
+  const int g = emulator::lane() / 4, q = emulator::lane() % 4;
+  const auto number = [](float value) { return __uint_as_float(__float_as_uint(value) & ~0x1fffu); };
+  for (int k = 0; k < 8; k++) {
+    const float low = number(emulator::exchange(k < 4 ? a0 : a2, g * 4 + k % 4));
+    const float high = number(emulator::exchange(k < 4 ? a1 : a3, g * 4 + k % 4));
+    const float left = number(emulator::exchange(k < 4 ? b0 : b1, 2 * q * 4 + k % 4));
+    const float right = number(emulator::exchange(k < 4 ? b0 : b1, (2 * q + 1) * 4 + k % 4));
+    d[0] += low * left; d[1] += low * right; d[2] += high * left; d[3] += high * right;
+  }
+}
 inline unsigned transpose_8x8(unsigned bits) {
   const int g = emulator::lane() / 4, q = emulator::lane() % 4;
   const unsigned first = emulator::exchange(bits, 2 * q * 4 + g / 2), second = emulator::exchange(bits, (2 * q + 1) * 4 + g / 2);
