@@ -188,13 +188,13 @@ import Testing
     ),
     (
       "evaluate",
-      "--batch-size --checkpoint --classes --data --device --help --json --key --model --offline --plain --pretrained "
-        + "--random-weights --threads --weights --workers"
+      "--batch-size --checkpoint --classes --data --device --help --json --key --model --offline --plain --precision --pretrained "
+        + "--random-weights --tf32 --threads --weights --workers"
     ),
     (
       "predict",
       "--annotate --batch-size --checkpoint --classes --device --from-list --help --json --key --model --null --offline "
-        + "--plain --pretrained --random-weights --threads --top-k --weights --workers"
+        + "--plain --precision --pretrained --random-weights --tf32 --threads --top-k --weights --workers"
     ),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
     let help = try Tool.run([verb, "--help"])
