@@ -145,13 +145,22 @@ public struct ScanBenchmark {
       settings.layout == .channelsLast ? x.contiguous(.channelsLast) : x
     }
     let x = ordered(drawn([shape.batch, D, shape.height, shape.width], type))
-    let weight = drawn([K * (R + 2 * N), D], type) * (1 / Double(D).squareRoot())
+    // A GPU reads a row for each pixel and direction, with an even rank, filled up to whole 16 bytes.
+    let rank = device.isCUDA ? R + R % 2 : R
+    let columns = rank + 2 * N
+    let row = device.isCUDA ? (columns + 7) / 8 * 8 : columns
+    let weight = drawn([K * row, D], type) * (1 / Double(D).squareRoot())
     let parameters = [
-      drawn([K, D, R], wide), drawn([K, D], wide) - 1, drawn([K * D, N], wide).exp() * -1,
+      drawn([K, D, rank], wide), drawn([K, D], wide) - 1, drawn([K * D, N], wide).exp() * -1,
       drawn([K * D], wide),
     ]
     func project(_ x: Tensor) -> Tensor {
-      settings.layout == .channelsLast
+      if device.isCUDA {
+        let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+        return pixels.linear(weight).reshape(shape.batch, -1, K, row).narrow(3, from: 0, length: columns)
+          .permute(0, 2, 3, 1)  // [B, K, R + 2N, L]
+      }
+      return settings.layout == .channelsLast
         ? x.permute(0, 2, 3, 1).flatten(from: 1, to: 2).linear(weight).transpose(1, 2)
         : weight.unsqueeze(0).expand([shape.batch] + weight.shape).matmul(x.flatten(from: 2))
     }

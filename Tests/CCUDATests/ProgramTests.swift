@@ -77,19 +77,31 @@ struct CompilerError: Error {
   let sentence: String
 }
 
-/// Ends the process with the sentence of a program that cannot be compiled.
+/// Where a process leaves the sentence of a program that cannot be compiled, with the compiler's log.
+private func report(_ gpu: Architecture) -> URL { URL(filePath: kernelFolder + "-\(gpu.name).log") }
+
+/// In a process of its own: compiles everything, or leaves a report and fails.
 private func compileEverything(for gpu: Architecture) {
   precondition(hasCompiler)
   setenv("GANGLION_KERNEL_CACHE", kernelFolder, 1)
   do {
     for program in try Program.launched(on: gpu) {
-      // An object file of the GPU's own kind.
       let bytes = try code(program.name, program.macros, gpu.name, cached: true).get()
-      if bytes.prefix(4) != Data([0x7F, 0x45, 0x4C, 0x46]) { fatalError("\(program) is no object file") }
+      // An object file of the GPU's own kind.
+      guard bytes.prefix(4) == Data([0x7F, 0x45, 0x4C, 0x46]) else {
+        throw CompilerError(sentence: "\(program) is no object file")
+      }
     }
   } catch {
-    fatalError("\(error)")
+    try? Data("\(error)".utf8).write(to: report(gpu))
+    exit(EXIT_FAILURE)
   }
+}
+
+/// Tells what a process has left.
+private func expectNoReport(_ gpu: Architecture) {
+  defer { try? FileManager.default.removeItem(at: report(gpu)) }
+  if let text = try? String(contentsOf: report(gpu), encoding: .utf8) { Issue.record("\(text)") }
 }
 
 @Suite(.enabled(if: hasCompiler, "NVRTC is not beside this LibTorch"))
@@ -98,14 +110,17 @@ struct ProgramTests {
   // program at a time, with a folder of kernels beside the build, so that only what has changed is compiled again.
   @Test func launchesCompileForAmpere() async {
     await #expect(processExitsWith: .success) { compileEverything(for: .all[0]) }
+    expectNoReport(.all[0])
   }
 
   @Test func launchesCompileForHopper() async {
     await #expect(processExitsWith: .success) { compileEverything(for: .all[1]) }
+    expectNoReport(.all[1])
   }
 
   @Test func launchesCompileForBlackwell() async {
     await #expect(processExitsWith: .success) { compileEverything(for: .all[2]) }
+    expectNoReport(.all[2])
   }
 
   @Test func everyProgramIsLaunched() throws {

@@ -183,18 +183,18 @@ import Testing
   @Test(arguments: [
     (
       "train",
-      "--batch-size --channels --classes --data --epochs --freeze --help --learning-rate --offline --output "
-        + "--pretrained --recipe --resume --seed --set --threads --workers"
+      "--batch-size --channels --classes --data --device --epochs --freeze --help --learning-rate --offline --output "
+        + "--pretrained --recipe --resume --seed --set --tf32 --threads --workers"
     ),
     (
       "evaluate",
-      "--batch-size --checkpoint --classes --data --help --json --key --model --offline --plain --pretrained "
-        + "--random-weights --threads --weights --workers"
+      "--batch-size --checkpoint --classes --data --device --help --json --key --model --offline --plain --precision --pretrained "
+        + "--random-weights --tf32 --threads --weights --workers"
     ),
     (
       "predict",
-      "--annotate --batch-size --checkpoint --classes --from-list --help --json --key --model --null --offline "
-        + "--plain --pretrained --random-weights --threads --top-k --weights --workers"
+      "--annotate --batch-size --checkpoint --classes --device --from-list --help --json --key --model --null --offline "
+        + "--plain --precision --pretrained --random-weights --tf32 --threads --top-k --weights --workers"
     ),
   ]) func theFlagsAreThese(verb: String, flags: String) throws {
     let help = try Tool.run([verb, "--help"])

@@ -60,12 +60,18 @@ let longestDefinition = 1500
 enum KernelLayout: String, CaseIterable, Sendable {
   case contiguous
   case channelsLast = "channels_last"
+  /// Channels last, and the projections of a scan as a model on a GPU makes them: a row for each pixel and direction,
+  /// filled up to whole 16 bytes.
+  case paddedRows = "padded_rows"
+
+  /// The layouts of any map.
+  static let ofMaps = [contiguous, channelsLast]
 
   /// A copy of a sequence `[B, C, L]` or a map `[B, C, H, W]` in this order.
   func of(_ x: Tensor) -> Tensor {
     switch self {
     case .contiguous: x.contiguous()
-    case .channelsLast:
+    case .channelsLast, .paddedRows:
       x.rank == 4
         ? x.contiguous(.channelsLast) : x.transpose(1, x.rank - 1).contiguous().transpose(1, x.rank - 1)
     }

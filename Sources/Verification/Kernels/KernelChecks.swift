@@ -11,7 +11,7 @@ public enum KernelChecks {
   /// All comparisons on a device. Those of a GPU begin with the CPU's in float64, which stand in for the definition where
   /// that takes too long.
   public static func all(on device: Device) -> [any KernelCheck] {
-    let own = scans2D(sizes, channels, types) + scans(sizes.map { $0.0 * $0.1 }, channels, types)
+    let own = scans2D(sizes, channels, types) + rows() + scans(sizes.map { $0.0 * $0.1 }, channels, types)
     if device == .cpu { return own }
     let short = sizes.filter { $0.0 * $0.1 <= longestDefinition }
     let doubles =
@@ -21,7 +21,7 @@ public enum KernelChecks {
 
   /// A few small comparisons of every kernel and type.
   public static func few() -> [any KernelCheck] {
-    scans2D([(1, 9), (5, 11)], [8], types) + scans([9, 55], [8], types)
+    scans2D([(1, 9), (5, 11)], [8], types) + scans([9, 55], [8], types) + Array(rows().prefix(12))
   }
 
   private static func scans2D(
@@ -33,7 +33,7 @@ public enum KernelChecks {
         let isLong = size.0 * size.1 > longestDefinition
         for channels in spread(channels, index + offset, all: size == (7, 7) || size == (14, 14)) {
           for dtype in types {
-            for layout in KernelLayout.allCases {
+            for layout in KernelLayout.ofMaps {
               checks.append(
                 Scan2DCheck(
                   batch: isLong ? 1 : 2, height: size.0, width: size.1,
@@ -47,13 +47,28 @@ public enum KernelChecks {
     return checks
   }
 
+  /// The 2-D scan of maps whose channels fill vectors, from rows as models on a GPU make them.
+  private static func rows() -> [any KernelCheck] {
+    sizes.enumerated().flatMap { index, size in
+      states.flatMap { count in
+        types.map { dtype in
+          let isLong = size.0 * size.1 > longestDefinition
+          return Scan2DCheck(
+            batch: isLong ? 1 : 2, height: size.0, width: size.1,
+            channels: size.0 * size.1 > 10_000 ? 8 : [96, 24, 8][index % 3], states: count, dtype: dtype,
+            layout: .paddedRows)
+        }
+      }
+    }
+  }
+
   private static func scans(_ lengths: [Int], _ channels: [Int], _ types: [DType]) -> [any KernelCheck] {
     var checks: [any KernelCheck] = []
     for (index, length) in lengths.enumerated() {
       for (offset, count) in states.enumerated() {
         for channels in spread(channels, index + offset, all: length == 49) {
           for dtype in types {
-            for layout in KernelLayout.allCases {
+            for layout in KernelLayout.ofMaps {
               checks.append(
                 SelectiveScanCheck(
                   batch: 2, length: length, channels: length > 10_000 ? min(channels, 12) : channels,
@@ -86,7 +101,7 @@ public enum KernelChecks {
       for (index, size) in sizes.enumerated() {
         let count = channels[(index + offset) % channels.count]
         // The kernels copy maps that lie otherwise, which one size shows.
-        let layouts = size == (5, 11) ? KernelLayout.allCases : [.channelsLast]
+        let layouts = size == (5, 11) ? KernelLayout.ofMaps : [.channelsLast]
         for dtype in types {
           for layout in layouts {
             checks.append(

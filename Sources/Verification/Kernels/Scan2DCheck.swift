@@ -13,9 +13,10 @@ struct Scan2DCheck: KernelCheck {
   let dtype: DType
   let layout: KernelLayout
 
-  private let rank = 3
+  /// Even in padded rows, as models see to.
+  private var rank: Int { layout == .paddedRows ? 6 : 3 }
 
-  var truthKey: String { "\(kernel) \(batch) \(height)x\(width) \(channels) \(states) \(dtype)" }
+  var truthKey: String { "\(kernel) \(batch) \(height)x\(width) \(channels) \(states) \(rank) \(dtype)" }
   var detail: String { "\(height)x\(width)/n\(states)/c\(channels)/\(dtype)/\(layout.rawValue)" }
 
   /// The operands by name, maps rounded to the type.
@@ -47,13 +48,32 @@ struct Scan2DCheck: KernelCheck {
 
   func computed(on device: Device) -> [KernelOutput] {
     let own = operands.map { name, tensor in
-      // Parameters lie in one order; projections have their directions in the place of channels.
-      let isMap = name == "x" || name == "projections"
-      return (name: name, tensor: isMap ? layout.of(tensor.to(device: device)) : tensor.to(device: device))
+      let tensor = tensor.to(device: device)
+      switch name {
+      case "x": return (name: name, tensor: layout.of(tensor))
+      case "projections": return (name: name, tensor: laidOut(projections: tensor))
+      default: return (name: name, tensor: tensor)
+      }
     }
-    return outputsAndGradients(of: own, probe: { layout.of(probe.to(device: device, dtype: $0.dtype)) }) {
-      [("output", Self.kernel($0))]
+    let outputs = outputsAndGradients(
+      of: own, probe: { layout.of(probe.to(device: device, dtype: $0.dtype)) }
+    ) { [("output", Self.kernel($0))] }
+    // Directions may come apart.
+    return outputs.map { output in
+      output.tensor.rank == 4 && output.name == "gradient by projections"
+        ? KernelOutput(output.name, output.tensor.flatten(from: 1, to: 2), isGradient: true) : output
     }
+  }
+
+  /// Projections `[B, K(R + 2N), L]` in the layout: `[B, K, R + 2N, L]` in padded rows.
+  private func laidOut(projections: Tensor) -> Tensor {
+    guard layout == .paddedRows else { return layout.of(projections) }
+    let (B, K, rows, L) = (batch, 4, rank + 2 * states, height * width)
+    let apart = projections.reshape(B, K, rows, L).permute(0, 3, 1, 2)  // [B, L, K, R + 2N]
+    // What is beyond a row's end is read and must not count.
+    let filling = Tensor.full(
+      [B, L, K, (8 - rows % 8) % 8], 1, dtype: projections.dtype, device: projections.device)
+    return concatenate([apart, filling], along: 3).narrow(3, from: 0, length: rows).permute(0, 2, 3, 1)
   }
 
   private static func kernel(_ x: [Tensor]) -> Tensor {
