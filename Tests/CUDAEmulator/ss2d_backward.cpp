@@ -149,10 +149,12 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
 #define RUN(NAME, items, warps, rings)                                                                        \
   run<NAME::Arguments>(                                                                                       \
       Case(element, batch, channels, height, width, rank), items, warps, rings,                               \
-      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)),            \
+      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)) +           \
+          warps * rings * AHEAD * NAME::steps * 256,                                                    \
       NAME::tile_totals, NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
 
 #define BLOCKS 1
+#define AHEAD 3
 #define ELEMENT 2
 #define RANK 6
 #define ITEMS 14

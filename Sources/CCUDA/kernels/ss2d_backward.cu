@@ -9,7 +9,8 @@
 // of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block work on
 // the same channels of as many images, and share what is summed over positions.
 //
-// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
+// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides. Sums of rows are on their way to shared
+// memory for AHEAD pairs of items, from 1 to all of a line's.
 #include "prelude.cuh"
 
 constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
@@ -417,9 +418,23 @@ struct Turn {
     return all;
   }
 
+  // Asks for the sums of rows that pair m adds to. Each call is one group of copies.
+  DEVICE void ask(int m, bool adds, const uint2 *sums, uint2 *staged) const {
+    if (adds && m >= 0) {
+#pragma unroll
+      for (int s = 0; s < steps; s++)
+        copy_async_8(staged + (m % AHEAD * steps + s) * 32, sums + (m * steps + s) * 32);
+    }
+    copy_async_commit();
+  }
+  DEVICE void ask_first(bool adds, const uint2 *sums, uint2 *staged) const {
+#pragma unroll
+    for (int m = pairs - 1; m >= pairs - AHEAD; m--) ask(m, adds, sums, staged);
+  }
+
   // `adds` to the lane's `sums`; else it is the first.
   DEVICE void differentiate(
-      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, Sums &totals) {
+      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, uint2 *staged, Sums &totals) {
     Walk inner = this->inner(), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
@@ -434,28 +449,19 @@ struct Turn {
     float weight_sums[(steps + 1) / 2][4] = {};
     float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f};
     unsigned ahead[2][steps];
-    uint2 sums_ahead[steps];
-    const auto load = [&](int m) {
-      if constexpr (!keeps_words) fetch_pair_back(ahead, source, m);
-#pragma unroll
-      for (int s = 0; s < steps; s++) {
-        sums_ahead[s].x = sums_ahead[s].y = 0;
-        if (adds) sums_ahead[s] = sums[(m * steps + s) * 32];
-      }
-    };
-    load(pairs - 1);
+    if constexpr (!keeps_words) fetch_pair_back(ahead, source, pairs - 1);
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
       unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
-      uint2 before[steps];
 #pragma unroll
       for (int s = 0; s < steps; s++) {
         pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
         pair[1][s] = keeps_words ? j1 > j0 ? words[keeps_words ? j1 : 0][s] : 0 : ahead[1][s];
-        before[s] = sums_ahead[s];
       }
-      if (m > 0) load(m - 1);
+      if constexpr (!keeps_words) {
+        if (m > 0) fetch_pair_back(ahead, source, m - 1);
+      }
 #pragma unroll
       for (int j = j1; j >= j0; j--) {
         const int at = inside(j, inner.previous(), 4 * n.q);
@@ -490,15 +496,21 @@ struct Turn {
           *to = make_float2(fmaf(scaled[0], b, sum.x), fmaf(scaled[1], b, sum.y));
         }
       }
+      copy_async_wait<AHEAD - 1>();
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        const float2 low = unpack(before[s].x), high = unpack(before[s].y);
-        float f[4] = {low.x, low.y, high.x, high.y};
+        float f[4] = {0.f, 0.f, 0.f, 0.f};
+        if (adds) {
+          const uint2 before = staged[(m % AHEAD * steps + s) * 32];
+          const float2 low = unpack(before.x), high = unpack(before.y);
+          f[0] = low.x; f[1] = low.y; f[2] = high.x; f[3] = high.y;
+        }
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
         sums[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
+      ask(m - AHEAD, adds, sums, staged);
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
         const unsigned low0 = transpose_8x8(pair[0][s]), low1 = transpose_8x8(pair[1][s]);
@@ -606,7 +618,8 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
   Parameters &parameters = *(Parameters *)memory;
   Summary *const summaries = (Summary *)(&parameters + 1);
   Sums *const sums = (Sums *)(summaries + 2 * warps);
-  char *const own = (char *)(sums + 2 * warps) + ring * (4 * plane);
+  uint2 *const staged = (uint2 *)(sums + 2 * warps) + (int)threadIdx.x / 32 * (AHEAD * steps * 32) + (int)threadIdx.x % 32;
+  char *const own = (char *)((uint2 *)(sums + 2 * warps) + warps * AHEAD * steps * 32) + ring * (4 * plane);
   const Maps maps{own + 2 * plane, own + 3 * plane, own};
 
   const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
@@ -640,13 +653,15 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
           if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
           continue;
         }
+        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32) +
+                            n.warp * (pairs * steps * 32) + n.number;
+        own_turn.ask_first(column > first_column, rows, staged);
         const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
         block_barrier();
         if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
-        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
         own_turn.differentiate(
             parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
-            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * warps + ring * WARPS + n.warp]);
+            rows, staged, sums[turn % 2 * warps + ring * WARPS + n.warp]);
       }
       block_barrier();
       add_totals(sums + warps, sum_rows * 8, adds, totals + 3 * sum_rows * 8);

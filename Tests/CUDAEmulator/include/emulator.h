@@ -271,6 +271,7 @@ inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }
 inline float fast_tanh(float x) { return std::tanh(x); }
 inline void copy_async_16(void *to, const void *from) { std::memcpy(to, from, 16); }
+inline void copy_async_8(void *to, const void *from) { std::memcpy(to, from, 8); }
 inline void copy_async_commit() {}
 template <int PENDING> inline void copy_async_wait() {}
 
