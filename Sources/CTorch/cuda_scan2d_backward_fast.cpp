@@ -72,6 +72,7 @@ bool scan2d_backward_fast(
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", rank).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("WRAP", plan->wrap).set("BLOCKS", plan->blocks);
+  macros.set("AHEAD", plan->ahead);
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(x, "ss2d_backward", entry, macros, bytes);
   };
