@@ -1,4 +1,4 @@
-// How the fast backward pass of the 2-D scan, ss2d_backward.cu, is laid over a map. Knows neither LibTorch nor the driver.
+// How the fast backward pass of the 2-D scan, ss2d_backward.cu, is laid over a map. Knows no LibTorch and no driver.
 #pragma once
 #include "cuda_scan2d.h"
 
