@@ -11,7 +11,7 @@ namespace {
 
 bool is_aligned(const at::Tensor &tensor) { return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0; }
 
-// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the other.
+// From one pixel to the next, in a map with neighbouring channels whose pixels lie one after the other.
 std::optional<int64_t> pixel_stride(const at::Tensor &map) {
   const int64_t height = map.size(2), width = map.size(3);
   if (map.stride(1) != 1 || !is_aligned(map)) return std::nullopt;
@@ -72,6 +72,7 @@ bool scan2d_backward_fast(
   Macros macros;
   macros.set("ELEMENT", element(type)).set("RANK", rank).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("WRAP", plan->wrap).set("BLOCKS", plan->blocks);
+  macros.set("AHEAD", plan->ahead);
   const auto find = [&](const char *entry, int64_t bytes) {
     return cuda::kernel(x, "ss2d_backward", entry, macros, bytes);
   };

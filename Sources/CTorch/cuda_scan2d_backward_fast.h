@@ -1,4 +1,4 @@
-// How the fast backward pass of the 2-D scan, ss2d_backward.cu, is laid over a map. Knows neither LibTorch nor the driver.
+// How the fast backward pass of the 2-D scan, ss2d_backward.cu, is laid over a map. Knows no LibTorch and no driver.
 #pragma once
 #include "cuda_scan2d.h"
 
@@ -8,16 +8,16 @@ namespace ctorch::cuda::scan2d {
 struct Backward {
   Plane plane;
   int warps = 1, rings = 1, blocks = 1;  // of a ring, of a block, of a multiprocessor
-  int splits = 1, group = 1;
+  int ahead = 1, splits = 1, group = 1;
   bool wrap = false;
   int64_t bytes = 0;
   int64_t image_fragments = 0, tile_totals = 0;
   int64_t groups = 0;
 };
 
-inline int64_t backward_bytes(int height, int pitch, int rank, int warps, int rings) {
-  const int steps = (rank + 9) / 8;
-  return int64_t(rings) * height * pitch * 64 + (32 * rank + 96) * 4 + 2 * warps * rings * (96 + (8 * steps + 2) * 32);
+inline int64_t backward_bytes(int height, int pitch, int rank, int warps, int rings, int ahead) {
+  const int steps = (rank + 9) / 8, warp_bytes = 2 * (96 + (8 * steps + 2) * 32) + ahead * steps * 256;
+  return int64_t(rings) * height * pitch * 64 + (32 * rank + 96) * 4 + warps * rings * warp_bytes;
 }
 
 // None if the plane does not fit shared memory.
@@ -39,9 +39,11 @@ inline std::optional<Backward> backward(
   b.warps = int((length + 8 * items - 1) / (8 * items));
   b.plane = lay_out(int(height), int(width), items);
   for (b.rings = std::max(4 / b.warps, 1); b.rings > batch; b.rings /= 2) {}
-  const auto size = [&] { return backward_bytes(int(height), b.plane.pitch, int(rank), b.warps, b.rings); };
-  if (size() > most_bytes) b.plane.pitch = int(width), b.plane.order = 0;
+  b.ahead = std::min(4, (items + 1) / 2);
+  const auto size = [&] { return backward_bytes(int(height), b.plane.pitch, int(rank), b.warps, b.rings, b.ahead); };
   while (b.rings > 1 && size() > most_bytes) b.rings /= 2;
+  while (b.ahead > 2 && size() > most_bytes) b.ahead--;
+  if (size() > most_bytes) b.plane.pitch = int(width), b.plane.order = 0;
   b.bytes = size();
   if (b.bytes > most_bytes) return std::nullopt;
   b.blocks = int(std::clamp<int64_t>(16 / (b.warps * b.rings), 1, (most_bytes + 1024) / (b.bytes + 1024)));

@@ -88,7 +88,8 @@ struct Case {
     scan.x = map(x64.data()), scan.projection = packed(rows.data());
     scan.dt_weight = weight64.data(), scan.dt_bias = bias64.data(), scan.a = a64.data(), scan.d = d64.data();
     cscan_ss2d_gradient gradient{};
-    gradient.y = map(dy64.data()), gradient.x = map(expected[0].data()), gradient.projection = packed(expected[1].data());
+    gradient.y = map(dy64.data()), gradient.x = map(expected[0].data());
+    gradient.projection = packed(expected[1].data());
     gradient.dt_weight = expected[2].data(), gradient.dt_bias = expected[3].data();
     gradient.a = expected[4].data(), gradient.d = expected[5].data();
     cscan_ss2d_backward(&scan, &gradient, nullptr);
@@ -118,9 +119,12 @@ struct Case {
 };
 
 template <class Arguments, class Backward, class Rows, class Parameters>
-std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed, int tile_totals, Backward backward, Rows rows, Parameters parameters) {
+std::array<double, 6> run(
+    Case c, int items, int warps, int rings, size_t fixed, int tile_totals, Backward backward, Rows rows,
+    Parameters parameters) {
   const ctorch::cuda::scan2d::Plane plane = ctorch::cuda::scan2d::lay_out(c.height, c.width, items);
-  const int columns = c.channels / 8, splits = std::min(columns, 2), group = 2 * rings, groups = (c.batch + group - 1) / group;
+  const int columns = c.channels / 8, splits = std::min(columns, 2);
+  const int group = 2 * rings, groups = (c.batch + group - 1) / group;
   const int pairs = (items + 1) / 2;
   const int64_t fragments = int64_t(c.batch) * 4 * warps * pairs * (c.row / 8) * 32;
   std::vector<uint2> sums(splits * fragments, {~0u, ~0u});
@@ -149,10 +153,12 @@ std::array<double, 6> run(Case c, int items, int warps, int rings, size_t fixed,
 #define RUN(NAME, items, warps, rings)                                                                        \
   run<NAME::Arguments>(                                                                                       \
       Case(element, batch, channels, height, width, rank), items, warps, rings,                               \
-      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)),            \
+      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)) +           \
+          warps * rings * AHEAD * NAME::steps * 256,                                                    \
       NAME::tile_totals, NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
 
 #define BLOCKS 1
+#define AHEAD 3
 #define ELEMENT 2
 #define RANK 6
 #define ITEMS 14
@@ -198,9 +204,9 @@ namespace rank32 {
 #include "ss2d_backward.cu"
 }
 
-// The largest difference from the definition, over the largest value, of the gradient of x, projection, weight, bias, a or
-// d. bfloat16: rank 6 up to 28x28 (sides that 14 divides), 20 up to 14x14 (that 7 divides); half: rank 12 up to 168 pixels,
-// rank 32 for 7x7. Negative for others.
+// The largest difference from the definition, over the largest value, of the gradient of x, projection, weight, bias, a
+// or d. bfloat16: rank 6 up to 28x28 (sides that 14 divides), 20 up to 14x14 (that 7 divides); half: rank 12 up to 168
+// pixels, rank 32 for 7x7. Negative for others.
 extern "C" double emulate_ss2d_backward(
     int element, int batch, int channels, int height, int width, int rank, int which) {
   // One run gives all six.

@@ -118,7 +118,7 @@ DEVICE unsigned transpose_8x8(unsigned bits) {
   return result;
 }
 
-// Copies of 16 bytes from global to shared memory that go on while the block computes.
+// Copies of 16 or 8 bytes from global to shared memory that go on while the block computes.
 DEVICE void copy_async_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
@@ -126,6 +126,9 @@ DEVICE void copy_async_16(void *to, const void *from) {
 DEVICE void copy_async_16(void *to, const void *from, bool present) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
                "r"(present ? 16 : 0) : "memory");
+}
+DEVICE void copy_async_8(void *to, const void *from) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>

@@ -1,15 +1,16 @@
 // Gradients of the 2-D selective scan in four directions with one state a channel, over a map that lies channels last.
 //
-// A ring of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions that
-// follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. So each direction needs the
-// states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor that a
-// line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
+// A ring of WARPS warps covers a whole plane of 8 channels at once: warp w owns chunk w, 8 lines of ITEMS positions
+// that follow each other on the path; lane 4 g + q owns line `line(g)` of channels 2q and 2q + 1. So each direction needs
+// the states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor
+// that a line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
 //
-// A ring works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to sums
-// of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block work on
-// the same channels of as many images, and share what is summed over positions.
+// A ring works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to
+// sums of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block
+// work on the same channels of as many images, and share what is summed over positions.
 //
-// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
+// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides. AHEAD, from 1 to the pairs of a line's
+// items, is for how many pairs the sums of rows are on their way to shared memory.
 #include "prelude.cuh"
 
 constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
@@ -34,8 +35,8 @@ struct Arguments {
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
 
-// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of lane
-// q in product s; the sum over words does not mind their order.
+// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand of
+// lane q in product s; the sum over words does not mind their order.
 constexpr int fours = steps / 4 * 4;
 DEVICE constexpr int word_of(int q, int s) {
   return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
@@ -78,7 +79,9 @@ struct Direction {
 };
 
 DEVICE int line_of(int group, int order) {
-  return order == 0 ? group : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1 : (group & 3) << 1 | group >> 2;
+  return order == 0   ? group
+         : order == 1 ? (group & 1) | (group & 2) << 1 | (group & 4) >> 1
+                      : (group & 3) << 1 | group >> 2;
 }
 DEVICE int group_of(int line, int order) {
   return order == 0 ? line : order == 1 ? (line & 1) | (line & 2) << 1 | (line & 4) >> 1 : line >> 1 | (line & 1) << 2;
@@ -87,7 +90,8 @@ DEVICE int group_of(int line, int order) {
 struct Lane {
   int number, q, group, line, warp, order;
   DEVICE explicit Lane(int thread, int order)
-      : number(thread & 31), q(thread & 3), group(number >> 2), line(line_of(group, order)), warp(thread >> 5), order(order) {}
+      : number(thread & 31), q(thread & 3), group(number >> 2), line(line_of(group, order)), warp(thread >> 5),
+        order(order) {}
   DEVICE int lane_of(int of_line) const { return group_of(of_line, order) * 4 + q; }
 };
 
@@ -392,7 +396,8 @@ struct Turn {
 #pragma unroll
       for (int j = j0; j <= j1; j++) {
         const int at = inside(j, inner.next(), 4 * n.q);
-        const float2 u = unpack(*(const unsigned *)(maps.x + at)), v = unpack(*(const unsigned *)(maps.dy + at)), bc = unpack(gate(j));
+        const float2 u = unpack(*(const unsigned *)(maps.x + at)), v = unpack(*(const unsigned *)(maps.dy + at));
+        const float2 bc = unpack(gate(j));
         float s[2] = {softplus(z[2 * (j - j0)]), softplus(z[2 * (j - j0) + 1])};
         if (WRAP && !line.has(j)) s[0] = s[1] = 0.f;
         const float c = WRAP && !line.has(j) ? 0.f : bc.y;
@@ -417,9 +422,23 @@ struct Turn {
     return all;
   }
 
+  // Asks for the sums of rows that pair m adds to. Each call is one group of copies.
+  DEVICE void ask(int m, bool adds, const uint2 *sums, uint2 *staged) const {
+    if (adds && m >= 0) {
+#pragma unroll
+      for (int s = 0; s < steps; s++)
+        copy_async_8(staged + (m % AHEAD * steps + s) * 32, sums + (m * steps + s) * 32);
+    }
+    copy_async_commit();
+  }
+  DEVICE void ask_first(bool adds, const uint2 *sums, uint2 *staged) const {
+#pragma unroll
+    for (int m = pairs - 1; m >= pairs - AHEAD; m--) ask(m, adds, sums, staged);
+  }
+
   // `adds` to the lane's `sums`; else it is the first.
   DEVICE void differentiate(
-      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, Sums &totals) {
+      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, uint2 *staged, Sums &totals) {
     Walk inner = this->inner(), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
@@ -428,34 +447,27 @@ struct Turn {
     for (int s = 0; s < steps; s++) {
       const int r = 2 * word_of(n.group >> 1, s) + (n.group & 1);
       weights[s] = 0;
-      if (r < RANK) weights[s] = pack(parameters.weight[k.index()][2 * n.q][r], parameters.weight[k.index()][2 * n.q + 1][r]);
+      const float(*const rows)[RANK] = &parameters.weight[k.index()][2 * n.q];
+      if (r < RANK) weights[s] = pack(rows[0][r], rows[1][r]);
     }
-    const unsigned b_column = n.group == 2 * gate_lane() ? ones : 0, c_column = n.group == 2 * gate_lane() + 1 ? ones : 0;
+    const unsigned b_column = n.group == 2 * gate_lane() ? ones : 0;
+    const unsigned c_column = n.group == 2 * gate_lane() + 1 ? ones : 0;
     float weight_sums[(steps + 1) / 2][4] = {};
     float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f};
     unsigned ahead[2][steps];
-    uint2 sums_ahead[steps];
-    const auto load = [&](int m) {
-      if constexpr (!keeps_words) fetch_pair_back(ahead, source, m);
-#pragma unroll
-      for (int s = 0; s < steps; s++) {
-        sums_ahead[s].x = sums_ahead[s].y = 0;
-        if (adds) sums_ahead[s] = sums[(m * steps + s) * 32];
-      }
-    };
-    load(pairs - 1);
+    if constexpr (!keeps_words) fetch_pair_back(ahead, source, pairs - 1);
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
       unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
-      uint2 before[steps];
 #pragma unroll
       for (int s = 0; s < steps; s++) {
         pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
         pair[1][s] = keeps_words ? j1 > j0 ? words[keeps_words ? j1 : 0][s] : 0 : ahead[1][s];
-        before[s] = sums_ahead[s];
       }
-      if (m > 0) load(m - 1);
+      if constexpr (!keeps_words) {
+        if (m > 0) fetch_pair_back(ahead, source, m - 1);
+      }
 #pragma unroll
       for (int j = j1; j >= j0; j--) {
         const int at = inside(j, inner.previous(), 4 * n.q);
@@ -490,15 +502,21 @@ struct Turn {
           *to = make_float2(fmaf(scaled[0], b, sum.x), fmaf(scaled[1], b, sum.y));
         }
       }
+      copy_async_wait<AHEAD - 1>();
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        const float2 low = unpack(before[s].x), high = unpack(before[s].y);
-        float f[4] = {low.x, low.y, high.x, high.y};
+        float f[4] = {0.f, 0.f, 0.f, 0.f};
+        if (adds) {
+          const uint2 before = staged[(m % AHEAD * steps + s) * 32];
+          const float2 low = unpack(before.x), high = unpack(before.y);
+          f[0] = low.x; f[1] = low.y; f[2] = high.x; f[3] = high.y;
+        }
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
         sums[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
+      ask(m - AHEAD, adds, sums, staged);
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
         const unsigned low0 = transpose_8x8(pair[0][s]), low1 = transpose_8x8(pair[1][s]);
@@ -559,11 +577,16 @@ DEVICE void load_parameters(const Arguments &g, int channel, Parameters &paramet
 
 // Writes dx, and each warp's sums of D's gradient in its first row.
 DEVICE void finish_tile(
-    const Arguments &g, int image, int channel, int thread, const Maps &maps, const Parameters &parameters, Sums *totals) {
+    const Arguments &g, int image, int channel, int thread, const Maps &maps, const Parameters &parameters,
+    Sums *totals) {
   const Plane p(g);
   float skip[8], sums[8] = {};
 #pragma unroll
-  for (int c = 0; c < 8; c++) skip[c] = parameters.d[0][c] + parameters.d[1][c] + parameters.d[2][c] + parameters.d[3][c];
+  for (int c = 0; c < 8; c++) {
+    skip[c] = 0.f;
+#pragma unroll
+    for (int k = 0; k < 4; k++) skip[c] += parameters.d[k][c];
+  }
   element *const to = g.dx + image * g.dx_image + channel;
   for (int i = thread; i < p.length; i += WARPS * 32) {
     const int at = pixel(g, p, i);
@@ -606,7 +629,9 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
   Parameters &parameters = *(Parameters *)memory;
   Summary *const summaries = (Summary *)(&parameters + 1);
   Sums *const sums = (Sums *)(summaries + 2 * warps);
-  char *const own = (char *)(sums + 2 * warps) + ring * (4 * plane);
+  uint2 *const staged =
+      (uint2 *)(sums + 2 * warps) + (int)threadIdx.x / 32 * (AHEAD * steps * 32) + (int)threadIdx.x % 32;
+  char *const own = (char *)((uint2 *)(sums + 2 * warps) + warps * AHEAD * steps * 32) + ring * (4 * plane);
   const Maps maps{own + 2 * plane, own + 3 * plane, own};
 
   const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
@@ -640,13 +665,15 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
           if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
           continue;
         }
+        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32) +
+                            n.warp * (pairs * steps * 32) + n.number;
+        own_turn.ask_first(column > first_column, rows, staged);
         const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
         block_barrier();
         if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
-        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32);
         own_turn.differentiate(
             parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
-            rows + n.warp * (pairs * steps * 32) + n.number, sums[turn % 2 * warps + ring * WARPS + n.warp]);
+            rows, staged, sums[turn % 2 * warps + ring * WARPS + n.warp]);
       }
       block_barrier();
       add_totals(sums + warps, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
@@ -662,7 +689,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
 
 constexpr int image_fragments = 4 * WARPS * pairs * steps * 32;
 
-// Adds up what the blocks of an image found for the projection's rows, in order, and writes the rows with their filling.
+// Adds up what the blocks of an image found for the projection's rows, in order; writes the rows with their filling.
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
   if (index >= (long long)g.images * image_fragments) return;
@@ -690,10 +717,13 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   int at[2] = {0, 0};
   for (int j = 0; j <= 2 * m + 1; j++) at[j & 1] = walk.next();
   const int word = word_of(q, s);
-  element_pair *const rows = (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
+  element_pair *const rows =
+      (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
   const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
-  if (line.has(2 * m)) rows[(long long)at[0] * (2 * row_size)] = pack(sums[0].x * scale, sums[0].y * scale);
-  if (2 * m + 1 < ITEMS && line.has(2 * m + 1)) rows[(long long)at[1] * (2 * row_size)] = pack(sums[1].x * scale, sums[1].y * scale);
+  for (int i = 0; i < 2; i++) {
+    const bool has = 2 * m + i < ITEMS && line.has(2 * m + i);
+    if (has) rows[(long long)at[i] * (2 * row_size)] = pack(sums[i].x * scale, sums[i].y * scale);
+  }
 }
 
 // Adds up the groups' totals, in order, and lays them out as the parameters are.
