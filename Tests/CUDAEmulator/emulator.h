@@ -39,7 +39,7 @@ inline int2 make_int2(int x, int y) { return {x, y}; }
 #define __noinline__
 #define __restrict__
 #define __launch_bounds__(...)
-#define __shared__ static
+#define __shared__ static thread_local
 #define __constant__ static
 #define __align__(n) alignas(n)
 #define __grid_constant__
@@ -74,7 +74,7 @@ struct Machine {
   long idle = 0;                     // switches since something last moved
   std::function<void()> body;
 };
-inline Machine machine;
+inline thread_local Machine machine;  // tests run at once, each on a thread of its own
 
 inline void yield() {
   Thread &thread = machine.threads[machine.current];

@@ -1,12 +1,16 @@
 // The operators at the sizes that models have, and the launchers' side that would talk to the GPU.
+#include <ATen/TensorOperators.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "redirected.h"
 
 #include "../../Sources/CTorch/cuda.h"
 #include "cuda_launches.h"
+#include "emulated.h"
 
 using namespace ctorch;
+using torch::autograd::variable_list;
 
 extern "C" ct_tensor launched_group_softmax(ct_tensor x, int64_t groups, double scale);
 extern "C" ct_tensor launched_bias_activation(ct_tensor x, ct_tensor bias, int32_t activation);
@@ -18,6 +22,15 @@ thread_local void (*taken)(const char *, const char *, void *) = nullptr;
 thread_local void *taker = nullptr;
 thread_local ccuda_device device;
 thread_local std::string failure;
+// Whether launches are to be computed, and the kernels found for them, which live as long as the process.
+thread_local bool computes = false;
+
+const emulated::Kernel &emulation(const char *program, const char *entry, const std::string &macros) {
+  const auto found = emulated::kernels().find(std::string(program) + " " + entry + " " + macros);
+  TORCH_CHECK(
+      found != emulated::kernels().end(), "emulated_kernels.inc has no ", program, " ", entry, " with ", macros);
+  return found->second;
+}
 
 }  // namespace
 
@@ -41,18 +54,26 @@ int element(at::ScalarType type) {
 }
 
 ccuda_kernel kernel(
-    const at::Tensor &, const char *program, const char *, const Macros &macros, int64_t shared_bytes) {
+    const at::Tensor &, const char *program, const char *entry, const Macros &macros, int64_t shared_bytes) {
   TORCH_CHECK(
       shared_bytes <= device.shared_bytes, program, " asks for ", shared_bytes, " bytes of shared memory, of ",
       device.shared_bytes);
+  if (computes) {
+    return reinterpret_cast<ccuda_kernel>(const_cast<emulated::Kernel *>(&emulation(program, entry, macros.text())));
+  }
   taken(program, macros.text().c_str(), taker);
   return reinterpret_cast<ccuda_kernel>(&device);
 }
 
-void launch(const at::Tensor &, ccuda_kernel, Extent grid, Extent block, int64_t, void **) {
+void launch(
+    const at::Tensor &, ccuda_kernel function, Extent grid, Extent block, int64_t shared_bytes, void **arguments) {
   TORCH_CHECK(grid.x > 0 && grid.y > 0 && grid.z > 0, "a launch of no blocks");
   const uint64_t threads = uint64_t(block.x) * block.y * block.z;
   TORCH_CHECK(threads > 0 && threads <= 1024, "a block of ", threads, " threads");
+  if (!computes) return;
+  emulated::run(
+      *reinterpret_cast<const emulated::Kernel *>(function), {grid.x, grid.y, grid.z}, {block.x, block.y, block.z},
+      static_cast<size_t>(shared_bytes), arguments);
 }
 
 const ccuda_device &facts(const at::Tensor &) { return device; }
@@ -166,3 +187,60 @@ const char *cuda_launches(
   }
   return nullptr;
 }
+
+namespace {
+
+at::Tensor filled(at::IntArrayRef sizes, double low, double high, uint64_t seed) {
+  return adopt(ct_uniform_fill(sizes.data(), static_cast<int32_t>(sizes.size()), seed, low, high));
+}
+
+double error(const at::Tensor &found, const at::Tensor &expected) {
+  TORCH_CHECK(found.sizes() == expected.sizes(), "expected ", expected.sizes(), ", got ", found.sizes());
+  const at::Tensor difference = (found.to(at::kDouble) - expected.to(at::kDouble)).abs().max();
+  return (difference / expected.to(at::kDouble).abs().max().clamp_min(1e-30)).item<double>();
+}
+
+// Both sides compute with what the type holds of the numbers.
+at::Tensor held(const at::Tensor &tensor, at::ScalarType type) { return tensor.to(type).to(at::kDouble); }
+
+double computed_scan2d(int which, at::ScalarType type, int64_t batch, int64_t channels, int64_t side, int64_t rank) {
+  const int64_t rows = rank + 2, row = (rows + 7) / 8 * 8, pixels = side * side;
+  const at::ScalarType real = wide(type);
+  const at::Tensor x = filled({batch, channels, side, side}, -1, 1, 1).to(type).contiguous(channels_last);
+  at::Tensor memory = at::zeros({batch, pixels, 4, row}, at::dtype(type));
+  memory.narrow(3, 0, rows).copy_(filled({batch, pixels, 4, rows}, -1, 1, 2));
+  const at::Tensor projection = memory.permute({0, 2, 3, 1}).narrow(2, 0, rows);
+  const at::Tensor weight = filled({4, channels, rank}, -0.7, 0.7, 3).to(real), bias = filled({4, channels}, -2, 0, 4).to(real);
+  const at::Tensor a = filled({4 * channels, 1}, -2, -0.5, 5).to(real), d = filled({4 * channels}, 0.5, 1.5, 6).to(real);
+  const at::Tensor dy = filled({batch, channels, side, side}, -1, 1, 7).to(type).contiguous(channels_last);
+  variable_list leaves;
+  for (const at::Tensor &tensor :
+       {held(x, type), held(projection, type).contiguous(), held(weight, real), held(bias, real), held(a, real), held(d, real)}) {
+    leaves.push_back(tensor.contiguous().requires_grad_());
+  }
+  const at::Tensor y = adopt(ct_scan_2d(
+      handle(leaves[0]), handle(leaves[1]), handle(leaves[2]), handle(leaves[3]), handle(leaves[4]), handle(leaves[5])));
+  if (which == 0) return error(cuda::scan2d_forward(x, projection, weight, bias, a, d, type), y);
+  const auto gradients = torch::autograd::grad({y}, leaves, {held(dy, type)});
+  const auto found = cuda::scan2d_backward(dy, x, projection, weight, bias, a, d);
+  return error(found[static_cast<size_t>(which - 1)], gradients[static_cast<size_t>(which - 1)]);
+}
+
+}  // namespace
+
+double cuda_launches_scan2d_error(int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side, int32_t rank) {
+  device = {};
+  device.multiprocessors = 132, device.shared_bytes = 227 << 10;
+  failure.clear();
+  computes = true;
+  double result = -1;
+  try {
+    result = computed_scan2d(which, static_cast<at::ScalarType>(type), batch, channels, side, rank);
+  } catch (const c10::Error &error) {
+    failure = error.what_without_backtrace();
+  }
+  computes = false;
+  return result;
+}
+
+const char *cuda_launches_failure(void) { return failure.c_str(); }

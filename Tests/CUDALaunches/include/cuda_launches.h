@@ -18,6 +18,16 @@ const char *_Nullable cuda_launches(
     int32_t multiprocessors, int32_t shared_bytes,
     void (*take)(const char *program, const char *macros, void *_Nullable context), void *_Nullable context);
 
+/// Runs a launcher of the 2-D scan and the kernels that it starts, on the processor, and gives the largest error relative to
+/// the largest value against the CPU's kernels in float64; negative where something fails.
+///
+/// `which`: 0 the output, 1 to 6 the gradients of x, projection, weight, bias, A and D. `type` is LibTorch's number of the type.
+double cuda_launches_scan2d_error(
+    int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side, int32_t rank);
+
+/// Why the last one failed on this thread.
+const char *cuda_launches_failure(void);
+
 #pragma clang assume_nonnull end
 #ifdef __cplusplus
 }
