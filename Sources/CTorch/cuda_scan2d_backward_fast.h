@@ -30,7 +30,9 @@ inline std::optional<Backward> backward(
   // At most 16 warps: each then has 128 registers.
   const int least = int(std::max<int64_t>(7, (length + 127) / 128));
   const auto divides = [&](int items) { return height % items == 0 && width % items == 0; };
-  int items = std::max(least, 12);
+  // Long rows take registers from items.
+  const int64_t steps = (rank + 9) / 8;
+  int items = steps >= 3 ? least : std::max(least, 12);
   while (items <= 28 && !divides(items)) items++;
   for (int i = 11; items > 28 && i >= least; i--)
     if (divides(i)) items = i;
@@ -42,7 +44,7 @@ inline std::optional<Backward> backward(
   b.ahead = std::min(4, (items + 1) / 2);
   const auto size = [&] { return backward_bytes(int(height), b.plane.pitch, int(rank), b.warps, b.rings, b.ahead); };
   while (b.rings > 1 && size() > most_bytes) b.rings /= 2;
-  while (b.ahead > 2 && size() > most_bytes) b.ahead--;
+  while (b.ahead > 1 && size() > most_bytes) b.ahead--;
   if (size() > most_bytes) b.plane.pitch = int(width), b.plane.order = 0;
   b.bytes = size();
   if (b.bytes > most_bytes) return std::nullopt;
@@ -51,7 +53,6 @@ inline std::optional<Backward> backward(
   b.splits = int(std::clamp<int64_t>(slots / teams, 1, channels / 8));
   b.group = int(b.rings * ((teams + slots - 1) / slots));
   b.groups = (batch + b.group - 1) / b.group;
-  const int64_t steps = (rank + 9) / 8;
   b.image_fragments = 4 * b.warps * ((items + 1) / 2) * steps * 32;
   b.tile_totals = (4 * (8 * steps + 2) + 1) * 8;
   return b;
