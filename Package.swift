@@ -135,7 +135,9 @@ let package = Package(
     // The launchers of CUDA kernels once more, on the processor, for what they ask to be compiled.
     .target(
       name: "CUDALaunches", dependencies: ["CCUDA", "CKernels", "CTorch"], path: "Tests/CUDALaunches",
-      cxxSettings: unsafeCXX(native + torchHeaders)),
+      exclude: ["emulated_kernels.inc"],
+      cxxSettings: [.headerSearchPath("../CUDAEmulator"), .headerSearchPath("../../Sources/CCUDA/kernels")]
+        + unsafeCXX(native + ["-Wno-unused-parameter"] + torchHeaders)),
     // The text of CUDA kernels as C++ for the processor, one block after the other.
     .target(
       name: "CUDAEmulator", dependencies: ["CKernels"], path: "Tests/CUDAEmulator",
@@ -143,7 +145,8 @@ let package = Package(
       cxxSettings: [
         .headerSearchPath("../../Sources/CCUDA/kernels"), .headerSearchPath("../../Sources/CTorch"),
       ] + unsafeCXX(["-O0", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"])),
-    .testTarget(name: "CUDAKernelTests", dependencies: ["CUDAEmulator"], swiftSettings: swift),
+    .testTarget(
+      name: "CUDAKernelTests", dependencies: ["CUDAEmulator", "CUDALaunches", "Torch"], swiftSettings: swift),
     .testTarget(name: "CCUDATests", dependencies: ["CCUDA", "CUDALaunches"], swiftSettings: swift),
     .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: swift),
     .testTarget(
