@@ -73,7 +73,7 @@ Results run(int element, const Problem &p) {
     return p.z.empty() ? case_##type##_##states##_##slices##_0::run(p) : case_##type##_##states##_##slices##_1::run(p);
 #define RUN_TYPE(type) RUN(type, 1, 1) RUN(type, 3, 1) RUN(type, 16, 1) RUN(type, 8, 2)
   RUN_TYPE(0) RUN_TYPE(1) RUN_TYPE(2) RUN_TYPE(3)
-  throw std::invalid_argument("no such configuration of the selective scan is compiled");
+  return {};
 }
 
 Results expected(const Problem &p) {
@@ -102,7 +102,7 @@ Results expected(const Problem &p) {
 
 // The largest error of one result relative to the result's largest value. `element` as the macro; `options`: 1
 // softplus, 2 D, 4 z, 8 delta bias, 16 channels last, 32 states last, 64 split positions; `which`: 0 y, 1 last state, 2
-// to 9 the gradients of u, delta, a, b, c, d, z and the bias.
+// to 9 the gradients of u, delta, a, b, c, d, z and the bias. -1 if no kernel of this file has such operands.
 extern "C" double emulate_selective_scan(
     int element, int batch, int channels, int groups, int state, int length, int options, int which) {
   unsigned seed = 1;
@@ -127,7 +127,9 @@ extern "C" double emulate_selective_scan(
   if (options & 4) fill(p.z, n, -3, 3, element);
   if (options & 8) fill(p.bias, channels, 0, 0.5, plain);
   fill(p.dy, n, -1, 1, plain);
-  const std::vector<double> computed = run(element, p)[which], exact = expected(p)[which];
+  const Results results = run(element, p);
+  if (results.empty()) return -1;
+  const std::vector<double> computed = results[which], exact = expected(p)[which];
   double error = 0, largest = 1e-300;
   for (size_t i = 0; i < exact.size(); i++) {
     if (!(std::fabs(computed[i] - exact[i]) <= error)) error = std::fabs(computed[i] - exact[i]);

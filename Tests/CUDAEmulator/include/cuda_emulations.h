@@ -1,5 +1,5 @@
 // Kernels for GPUs run on the processor by `emulator.h`, each compared with a definition in double precision. Every function
-// gives the largest error relative to the largest value. `element` is the macro ELEMENT of kernels/prelude.cuh.
+// gives the largest error relative to the largest value, or -1 if no kernel of such operands is compiled here. `element` is the macro ELEMENT of kernels/prelude.cuh.
 #ifndef CUDA_EMULATIONS_H
 #define CUDA_EMULATIONS_H
 #ifdef __cplusplus
