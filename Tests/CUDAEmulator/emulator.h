@@ -274,7 +274,6 @@ inline int opaque(int value) { return value; }
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }
-inline float fast_tanh(float x) { return std::tanh(x); }
 inline void copy_async_16(void *to, const void *from) { std::memcpy(to, from, 16); }
 inline void copy_async_16(void *to, const void *from, bool present) {
   if (present) std::memcpy(to, from, 16);

@@ -58,7 +58,6 @@ DEVICE unsigned short float_to_bfloat(float value) { return (unsigned short)(pac
 DEVICE float fast_exp2(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 DEVICE float fast_log2(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 DEVICE float fast_reciprocal(float x) { float y; asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
-DEVICE float fast_tanh(float x) { float y; asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
 
 // d += a b for a 16x8 tile: a is 16x8 row-major and b 8x8 column-major, in half or bfloat16. With g = lane / 4, q = lane % 4:
 // a0 holds row g, a1 row g + 8, columns 2q and 2q + 1; b column g, rows 2q and 2q + 1; d0, d1 row g, d2, d3 row g + 8,
