@@ -1,5 +1,10 @@
 // The operators at the sizes that models have, and the launchers' side that would talk to the GPU.
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/group_norm.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -226,21 +231,105 @@ double computed_scan2d(int which, at::ScalarType type, int64_t batch, int64_t ch
   return error(found[static_cast<size_t>(which - 1)], gradients[static_cast<size_t>(which - 1)]);
 }
 
+// A 3x3 convolution with its input added and GELU, and the passes around it.
+double computed_map(int which, at::ScalarType type, int64_t batch, int64_t channels, int64_t side) {
+  const at::ScalarType real = wide(type);
+  const at::Tensor x = filled({batch, channels, side, side}, -1, 1, 1).to(type).contiguous(channels_last);
+  const at::Tensor weight = filled({channels, 1, 3, 3}, -0.5, 0.5, 2).to(type).to(real);
+  const at::Tensor scale = filled({channels}, 0.5, 1.5, 3).to(real), offset = filled({channels}, -1, 1, 4).to(real);
+  const at::Tensor dy = filled({batch, channels, side, side}, -1, 1, 5).to(type).contiguous(channels_last);
+  const at::Tensor exact = held(x, type).contiguous().requires_grad_(), w = held(weight, real).requires_grad_();
+  const at::Tensor s = held(scale, real).requires_grad_(), o = held(offset, real).requires_grad_();
+  const auto at_channels = [](const at::Tensor &tensor) { return tensor.reshape({1, -1, 1, 1}); };
+  constexpr int64_t gelu = 2;
+  if (which < 4) {
+    const at::Tensor y = at::gelu(exact + at::conv2d(exact, w, o, 1, 1, 1, channels));
+    if (which == 0) return error(cuda::depthwise(x, weight, offset, 1, 1, true, gelu), y);
+    const auto expected = torch::autograd::grad({y}, {exact, w, o}, {held(dy, type)});
+    const auto found = cuda::depthwise_backward(dy, x, weight, offset, 1, 1, true, gelu);
+    return error(found[static_cast<size_t>(which - 1)], expected[static_cast<size_t>(which - 1)]);
+  }
+  if (which < 8) {
+    const at::Tensor y = at::group_norm(exact, 1, s, o, 1e-5);
+    const auto found = cuda::map_norm(x, scale, offset, 1e-5, type);
+    if (which == 4) return error(found[0], y);
+    const auto expected = torch::autograd::grad({y}, {exact, s, o}, {held(dy, type)});
+    return error(
+        cuda::map_norm_backward(dy, x, found[1], scale)[static_cast<size_t>(which - 5)],
+        expected[static_cast<size_t>(which - 5)]);
+  }
+  if (which == 8) {
+    return error(cuda::scaled_sum(x, scale, offset, dy), exact * at_channels(s) + at_channels(o) + held(dy, type));
+  }
+  const at::Tensor order = at::arange(2 * channels - 1, -1, -1, at::dtype(at::kInt));
+  const at::Tensor joined = at::cat({held(x, type), held(dy, type)}, 1).flip({1});
+  if (which == 9) return error(cuda::join({x, dy}, order), joined);
+  const auto parts = cuda::join_backward(joined.to(type).contiguous(channels_last), {channels, channels}, order);
+  return error(parts[1], held(dy, type));
+}
+
+double computed_selective_scan(
+    int which, at::ScalarType type, int64_t channels, int64_t groups, int64_t states, int64_t length) {
+  const at::ScalarType real = wide(type);
+  constexpr int64_t batch = 2;
+  const std::vector<at::Tensor> inputs = {
+      filled({batch, channels, length}, -1, 1, 1).to(type),          filled({batch, channels, length}, -2, 1, 2).to(type),
+      filled({channels, states}, -2, -0.1, 3).to(real),              filled({batch, groups, states, length}, -1, 1, 4).to(type),
+      filled({batch, groups, states, length}, -1, 1, 5).to(type),    filled({channels}, -1, 1, 6).to(real),
+      filled({batch, channels, length}, -2, 2, 7).to(type),          filled({channels}, 0, 0.5, 8).to(real)};
+  variable_list leaves;
+  for (const at::Tensor &input : inputs) leaves.push_back(held(input, input.scalar_type()).requires_grad_());
+  ct_tensor last = nullptr;
+  const at::Tensor y = adopt(ct_selective_scan(
+      handle(leaves[0]), handle(leaves[1]), handle(leaves[2]), handle(leaves[3]), handle(leaves[4]), handle(leaves[5]),
+      handle(leaves[6]), handle(leaves[7]), true, &last));
+  const at::Tensor state = adopt(last);
+  if (which < 2) {
+    const auto found = cuda::selective_scan_forward(inputs, true);
+    return error(found[static_cast<size_t>(which)], which == 0 ? y : state);
+  }
+  const at::Tensor dy = filled({batch, channels, length}, -1, 1, 9).to(real);
+  const auto expected = torch::autograd::grad({y}, leaves, {held(dy, real)});
+  const auto found = cuda::selective_scan_backward(dy, inputs, true);
+  return error(found[static_cast<size_t>(which - 2)], expected[static_cast<size_t>(which - 2)]);
+}
+
 }  // namespace
 
-double cuda_launches_scan2d_error(int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side, int32_t rank) {
+namespace {
+
+double compute(const std::function<double()> &body) {
   device = {};
   device.multiprocessors = 132, device.shared_bytes = 227 << 10;
   failure.clear();
   computes = true;
   double result = -1;
   try {
-    result = computed_scan2d(which, static_cast<at::ScalarType>(type), batch, channels, side, rank);
+    result = body();
   } catch (const c10::Error &error) {
     failure = error.what_without_backtrace();
   }
   computes = false;
   return result;
+}
+
+}  // namespace
+
+double cuda_launches_scan2d_error(int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side, int32_t rank) {
+  return compute([&] {
+    return computed_scan2d(which, static_cast<at::ScalarType>(type), batch, channels, side, rank);
+  });
+}
+
+double cuda_launches_selective_scan_error(
+    int32_t which, int32_t type, int32_t channels, int32_t groups, int32_t states, int32_t length) {
+  return compute([&] {
+    return computed_selective_scan(which, static_cast<at::ScalarType>(type), channels, groups, states, length);
+  });
+}
+
+double cuda_launches_map_error(int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side) {
+  return compute([&] { return computed_map(which, static_cast<at::ScalarType>(type), batch, channels, side); });
 }
 
 const char *cuda_launches_failure(void) { return failure.c_str(); }

@@ -25,6 +25,16 @@ const char *_Nullable cuda_launches(
 double cuda_launches_scan2d_error(
     int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side, int32_t rank);
 
+/// The same of the selective scan of two sequences with gate, skip, bias and softplus. `which`: 0 the output, 1 the last state, 2 to 9
+/// the gradients of u, delta, A, B, C, D, z and the bias.
+double cuda_launches_selective_scan_error(
+    int32_t which, int32_t type, int32_t channels, int32_t groups, int32_t states, int32_t length);
+
+/// The same of the operators on maps. `which`: 0 a 3x3 depthwise convolution with bias, its input added and GELU, 1 to 3 the
+/// gradients of x, weight and bias; 4 the norm of a map, 5 to 7 the gradients of x, weight and bias; 8 the scaled sum; 9 a join in
+/// another order, 10 its inverse.
+double cuda_launches_map_error(int32_t which, int32_t type, int32_t batch, int32_t channels, int32_t side);
+
 /// Why the last one failed on this thread.
 const char *cuda_launches_failure(void);
 
