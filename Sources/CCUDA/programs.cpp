@@ -7,6 +7,12 @@ namespace {
 const char prelude_text[] = {
 #embed "kernels/prelude.cuh"
     , 0};
+const char ss2d_general_shared_text[] = {
+#embed "kernels/ss2d_general.cuh"
+    , 0};
+const char ss2d_tile_text[] = {
+#embed "kernels/ss2d_tile.cuh"
+    , 0};
 const char selective_scan_shared_text[] = {
 #embed "kernels/selective_scan.cuh"
     , 0};
@@ -60,6 +66,8 @@ const std::vector<Header> &headers() {
   static const std::vector<Header> all = {
       {"prelude.cuh", prelude_text},
       {"selective_scan.cuh", selective_scan_shared_text},
+      {"ss2d_general.cuh", ss2d_general_shared_text},
+      {"ss2d_tile.cuh", ss2d_tile_text},
   };
   return all;
 }

@@ -1,6 +1,5 @@
 // Small passes around LibTorch's own products and convolutions on a GPU: the softmax of channels that attend to their group,
 // and the bias and activation after a convolution.
-#include <ATen/autocast_mode.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>

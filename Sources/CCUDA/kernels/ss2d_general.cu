@@ -29,49 +29,12 @@ constexpr int row_size = (RANK + 2 * STATE + 3) / 4 * 4;
 constexpr bool keeps_weights = RANK <= 16;
 constexpr int blocks = ELEMENT != 3 && RANK + 2 * STATE <= 20 ? 2 : 1;
 
-#if ELEMENT == 3
-constexpr real unit = 1;
-DEVICE real softplus(real z) { return z > 20 ? z : log1p(exp(z)); }
-DEVICE real power(real x) { return exp(x); }
-#else
-// Steps are in units of ln 2, so that a decay is a power of two.
-constexpr real unit = 0.6931471805599453f;
-#if ELEMENT == 0
-DEVICE real softplus(real z) {
-  const float t = fast_exp2(-fabsf(z));
-  // Minimax for log2(1 + t) / t on [0, 1], relative error 2e-8.
-  float p = fmaf(t, -2.783160423859954e-3f, 2.019071765244007e-2f);
-  p = fmaf(p, t, -6.651454418897629e-2f);
-  p = fmaf(p, t, 1.3734637200832367e-1f);
-  p = fmaf(p, t, -2.1173414587974548e-1f);
-  p = fmaf(p, t, 2.8077247738838196e-1f);
-  p = fmaf(p, t, -3.5942214727401733e-1f);
-  p = fmaf(p, t, 4.8079347610473633e-1f);
-  p = fmaf(p, t, -7.213440537452698e-1f);
-  p = fmaf(p, t, 1.4426950216293335f);
-  return fmaf(p, t, z < 0.f ? 0.f : z);
-}
-#else
-DEVICE real softplus(real z) { return max(z, fast_log2(1.f + fast_exp2(min(z, 126.f)))); }
-#endif
-DEVICE real power(real x) { return fast_exp2(x); }
-#endif
+#include "ss2d_general.cuh"
 
 DEVICE real *shared_memory() {
   SHARED_MEMORY(real, memory);
   return memory;
 }
-
-struct alignas(4 * sizeof(real)) Quad {
-  real v[4];
-};
-
-// Where a direction walks: 0 rows, 1 columns, 2 and 3 their reverses.
-struct Direction {
-  int index;
-  bool column, reverse;
-  DEVICE explicit Direction(int k) : index(k), column(k & 1), reverse(k & 2) {}
-};
 
 // The plane's segments of a direction are numbered along its walk forwards.
 DEVICE long long segments_of(const Arguments &g, bool column) {

@@ -1,0 +1,40 @@
+// What both kernels of the 2-D scan that have a tile of 8 channels share: how its rows lie on lanes, its parameters, its
+// directions. RANK and `steps` are theirs.
+
+// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand
+// of lane q in product s; the sum over words does not mind their order.
+constexpr int fours = steps / 4 * 4;
+DEVICE constexpr int word_of(int q, int s) {
+  return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
+                                                                                 : (steps - 1) * 4 + q;
+}
+constexpr int gate_word = RANK / 2;  // B and C
+DEVICE constexpr int gate_step() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = s;
+  return found;
+}
+DEVICE constexpr int gate_lane() {
+  int found = 0;
+  for (int s = 0; s < steps; s++)
+    for (int q = 0; q < 4; q++)
+      if (word_of(q, s) == gate_word) found = q;
+  return found;
+}
+
+// What the four directions of a tile need besides pixels.
+struct Parameters {
+  float weight[4][8][RANK], bias[4][8], a[4][8], d[4][8];
+};
+
+// Turns 0 to 3 are the directions 0, 2, 1, 3: a walk, then its reverse.
+struct Direction {
+  bool column, reverse;
+  DEVICE explicit Direction(int turn) : column(turn & 2), reverse(turn & 1) {}
+  DEVICE int index() const { return column + 2 * reverse; }
+};
+
+// n / divisor for n below 2^20: the quotient is at least half a divisor's share away from an integer.
+DEVICE int quotient(int n, float reciprocal) { return (int)(((float)n + 0.5f) * reciprocal); }
