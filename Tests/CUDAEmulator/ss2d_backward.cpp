@@ -209,9 +209,9 @@ namespace rank32 {
 // pixels, rank 32 for 7x7. Negative for others.
 extern "C" double emulate_ss2d_backward(
     int element, int batch, int channels, int height, int width, int rank, int which) {
-  // One run gives all six.
-  static std::array<int, 6> last;
-  static std::array<double, 6> errors;
+  // One run gives all six; tests run at once.
+  static thread_local std::array<int, 6> last;
+  static thread_local std::array<double, 6> errors;
   const std::array<int, 6> now{element, batch, channels, height, width, rank};
   if (now != last) {
     const int length = height * width;
