@@ -4,11 +4,69 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <optional>
-
-#include "cuda.h"
+#include "cuda_scan2d_operands.h"
 
 namespace ctorch::cuda {
+namespace scan2d {
+
+void check_operand(
+    const char *where, const char *name, const at::Tensor &tensor, at::IntArrayRef sizes, const at::Tensor &x) {
+  TORCH_CHECK(
+      tensor.sizes() == sizes, where, ": ", name, " is ", tensor.sizes(), ", expected ", sizes, " for x ", x.sizes());
+  TORCH_CHECK(
+      tensor.device() == x.device(), where, ": ", name, " is on ", tensor.device(), ", x on ", x.device());
+}
+
+void check(
+    const char *where, const at::Tensor &x, const at::Tensor &projection, const at::Tensor &weight,
+    const at::Tensor &bias, const at::Tensor &a, const at::Tensor &d) {
+  TORCH_CHECK(x.is_cuda(), where, ": x is on ", x.device(), ", expected a GPU");
+  TORCH_CHECK(x.dim() == 4, where, ": x is ", x.sizes(), ", expected [B, D, H, W]");
+  TORCH_CHECK(weight.dim() == 3, where, ": the time step's weight is ", weight.sizes(), ", expected [4, D, R]");
+  TORCH_CHECK(a.dim() == 2, where, ": A is ", a.sizes(), ", expected [4D, N]");
+  const int64_t channels = x.size(1), rank = weight.size(2), state = a.size(1);
+  TORCH_CHECK(rank > 0 && state > 0, where, ": a rank of ", rank, " and ", state, " states, expected at least 1");
+  TORCH_CHECK(
+      x.size(2) * x.size(3) <= INT32_MAX && channels <= INT32_MAX / 32, where, ": x ", x.sizes(),
+      " has more pixels or channels than the kernels count");
+  check_operand(where, "the projection", projection, {x.size(0), 4, rank + 2 * state, x.size(2) * x.size(3)}, x);
+  const at::ScalarType type = x.scalar_type(), rows = projection.scalar_type();
+  TORCH_CHECK(
+      type == rows || (type != at::kDouble && rows != at::kDouble), where, ": the projection is ", rows, ", x ", type);
+  const at::ScalarType real = type == at::kDouble ? at::kDouble : at::kFloat;
+  const auto check_parameter = [&](const char *name, const at::Tensor &tensor, at::IntArrayRef sizes) {
+    check_operand(where, name, tensor, sizes, x);
+    TORCH_CHECK(tensor.scalar_type() == real, where, ": ", name, " is ", tensor.scalar_type(), ", expected ", real);
+    TORCH_CHECK(tensor.is_contiguous(), where, ": ", name, " is not contiguous");
+  };
+  check_parameter("the time step's weight", weight, {4, channels, rank});
+  check_parameter("the time step's bias", bias, {4, channels});
+  check_parameter("A", a, {4 * channels, state});
+  check_parameter("D", d, {4 * channels});
+}
+
+bool is_aligned(const at::Tensor &tensor) { return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0; }
+
+std::optional<int64_t> pixel_stride(const at::Tensor &map) {
+  const int64_t height = map.size(2), width = map.size(3);
+  if (map.stride(1) != 1 || !is_aligned(map)) return std::nullopt;
+  if (height > 1 && width > 1 && map.stride(2) != width * map.stride(3)) return std::nullopt;
+  const int64_t stride = width > 1 ? map.stride(3) : height > 1 ? map.stride(2) : map.size(1);
+  const bool whole = stride % 8 == 0 && (map.size(0) == 1 || map.stride(0) % 8 == 0);
+  return whole ? std::optional(stride) : std::nullopt;
+}
+
+bool has_whole_rows(const at::Tensor &p) {
+  const int64_t row = (p.size(2) + 7) / 8 * 8;
+  if (!is_aligned(p) || p.stride(1) != row || p.stride(2) != 1) return false;
+  if (p.size(3) > 1 && p.stride(3) != 4 * row) return false;
+  if (p.size(0) > 1 && p.stride(0) % 8 != 0) return false;
+  const int64_t end = p.storage_offset() + (p.size(0) - 1) * p.stride(0) + p.size(3) * 4 * row;
+  return end * int64_t(p.element_size()) <= int64_t(p.storage().nbytes());
+}
+
+}  // namespace scan2d
+
 namespace {
 
 struct Operands {
@@ -21,54 +79,15 @@ struct Operands {
   int64_t state() const { return a.size(1); }
 };
 
-void check_operand(const char *name, const at::Tensor &tensor, at::IntArrayRef sizes, const at::Tensor &x) {
-  TORCH_CHECK(
-      tensor.sizes() == sizes, "scan of a map: ", name, " is ", tensor.sizes(), ", expected ", sizes, " for x ",
-      x.sizes());
-  TORCH_CHECK(
-      tensor.device() == x.device(), "scan of a map: ", name, " is on ", tensor.device(), ", x on ", x.device());
-}
-
-void check_parameter(const char *name, const at::Tensor &tensor, at::IntArrayRef sizes, const at::Tensor &x) {
-  check_operand(name, tensor, sizes, x);
-  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  TORCH_CHECK(tensor.scalar_type() == type, "scan of a map: ", name, " is ", tensor.scalar_type(), ", expected ", type);
-  TORCH_CHECK(tensor.is_contiguous(), "scan of a map: ", name, " is not contiguous");
-}
-
-bool is_aligned(const at::Tensor &tensor) { return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0; }
-
-// The distance of pixels that follow each other, of a map with neighbouring channels whose pixels lie one after the
-// other.
-std::optional<int64_t> pixel_stride(const at::Tensor &map) {
-  const int64_t height = map.size(2), width = map.size(3);
-  if (map.stride(1) != 1 || !is_aligned(map)) return std::nullopt;
-  if (height > 1 && width > 1 && map.stride(2) != width * map.stride(3)) return std::nullopt;
-  const int64_t stride = width > 1 ? map.stride(3) : height > 1 ? map.stride(2) : map.size(1);
-  const bool whole = stride % 8 == 0 && (map.size(0) == 1 || map.stride(0) % 8 == 0);
-  return whole ? std::optional(stride) : std::nullopt;
-}
-
-// Whether each pixel has its four rows one after the other, each filled up to whole 16 bytes that may be read.
-bool has_whole_rows(const Operands &o) {
-  const at::Tensor &p = o.projection;
-  const int64_t row = (p.size(2) + 7) / 8 * 8;
-  if (!is_aligned(p) || p.stride(1) != row || p.stride(2) != 1) return false;
-  if (p.size(3) > 1 && p.stride(3) != 4 * row) return false;
-  if (p.size(0) > 1 && p.stride(0) % 8 != 0) return false;
-  const int64_t end = p.storage_offset() + (p.size(0) - 1) * p.stride(0) + (p.size(3) - 1) * 4 * row + 4 * row;
-  return end * int64_t(p.element_size()) <= int64_t(p.storage().nbytes());
-}
-
 bool run_one_state(const Operands &o) {
   const at::ScalarType type = o.x.scalar_type();
   if (o.state() != 1 || (type != at::kHalf && type != at::kBFloat16)) return false;
   if (o.rank() % 2 != 0 || o.rank() > 64 || o.channels() % 8 != 0) return false;
   for (const at::Tensor &parameter : {o.weight, o.bias, o.a, o.d}) {
-    if (!is_aligned(parameter)) return false;
+    if (!scan2d::is_aligned(parameter)) return false;
   }
-  const std::optional<int64_t> x_pixel = pixel_stride(o.x), y_pixel = pixel_stride(o.y);
-  if (!x_pixel || !y_pixel || !has_whole_rows(o)) return false;
+  const std::optional<int64_t> x_pixel = scan2d::pixel_stride(o.x), y_pixel = scan2d::pixel_stride(o.y);
+  if (!x_pixel || !y_pixel || !scan2d::has_whole_rows(o.projection)) return false;
   const ccuda_device &device = facts(o.x);
   const int64_t tiles = o.batch() * o.channels() / 8;
   const std::optional<scan2d::Rings> plan =
@@ -158,24 +177,8 @@ void run_general(const Operands &o) {
 at::Tensor scan2d_forward(
     const at::Tensor &x, const at::Tensor &projection, const at::Tensor &weight, const at::Tensor &bias,
     const at::Tensor &a, const at::Tensor &d, at::ScalarType output) {
-  TORCH_CHECK(x.is_cuda(), "scan of a map: x is on ", x.device(), ", expected a GPU");
-  TORCH_CHECK(x.dim() == 4, "scan of a map: x is ", x.sizes(), ", expected [B, D, H, W]");
-  TORCH_CHECK(weight.dim() == 3, "scan of a map: the time step's weight is ", weight.sizes(), ", expected [4, D, R]");
-  TORCH_CHECK(a.dim() == 2, "scan of a map: A is ", a.sizes(), ", expected [4D, N]");
-  const int64_t channels = x.size(1), rank = weight.size(2), state = a.size(1);
-  TORCH_CHECK(rank > 0 && state > 0, "scan of a map: a rank of ", rank, " and ", state, " states, expected at least 1");
-  TORCH_CHECK(
-      x.size(2) * x.size(3) <= INT32_MAX && channels <= INT32_MAX / 32, "scan of a map: x ", x.sizes(),
-      " has more pixels or channels than the kernels count");
-  check_operand("the projection", projection, {x.size(0), 4, rank + 2 * state, x.size(2) * x.size(3)}, x);
-  check_parameter("the time step's weight", weight, {4, channels, rank}, x);
-  check_parameter("the time step's bias", bias, {4, channels}, x);
-  check_parameter("A", a, {4 * channels, state}, x);
-  check_parameter("D", d, {4 * channels}, x);
+  scan2d::check("scan of a map", x, projection, weight, bias, a, d);
   const at::ScalarType type = x.scalar_type(), rows = projection.scalar_type();
-  TORCH_CHECK(
-      type == rows || (type != at::kDouble && rows != at::kDouble), "scan of a map: the projection is ", rows, ", x ",
-      type);
   at::Tensor y = at::empty_like(x, x.options().dtype(output));
   if (y.numel() == 0) return y;
   // The kernels read one type; float32 holds both of two others.

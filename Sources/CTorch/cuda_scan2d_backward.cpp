@@ -9,28 +9,10 @@
 
 #include <numeric>
 
-#include "cuda.h"
+#include "cuda_scan2d_operands.h"
 
 namespace ctorch::cuda {
 namespace {
-
-void check_operand(const char *name, const at::Tensor &tensor, at::IntArrayRef sizes, const at::Tensor &x) {
-  TORCH_CHECK(
-      tensor.sizes() == sizes, "gradient of a map's scan: ", name, " is ", tensor.sizes(), ", expected ", sizes,
-      " for x ", x.sizes());
-  TORCH_CHECK(
-      tensor.device() == x.device(), "gradient of a map's scan: ", name, " is on ", tensor.device(), ", x on ",
-      x.device());
-}
-
-void check_parameter(const char *name, const at::Tensor &tensor, at::IntArrayRef sizes, const at::Tensor &x) {
-  check_operand(name, tensor, sizes, x);
-  const at::ScalarType type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  TORCH_CHECK(
-      tensor.scalar_type() == type, "gradient of a map's scan: ", name, " is ", tensor.scalar_type(), ", expected ",
-      type);
-  TORCH_CHECK(tensor.is_contiguous(), "gradient of a map's scan: ", name, " is not contiguous");
-}
 
 // A tensor of the same strides, even where they leave gaps, as rows filled up to whole vectors do; the gaps are zero.
 at::Tensor with_strides_of(const at::Tensor &tensor) {
@@ -130,29 +112,9 @@ at::Tensor run_general(const Operands &o) {
 std::vector<at::Tensor> scan2d_backward(
     const at::Tensor &dy, const at::Tensor &x, const at::Tensor &projection, const at::Tensor &weight,
     const at::Tensor &bias, const at::Tensor &a, const at::Tensor &d) {
-  TORCH_CHECK(x.is_cuda(), "gradient of a map's scan: x is on ", x.device(), ", expected a GPU");
-  TORCH_CHECK(x.dim() == 4, "gradient of a map's scan: x is ", x.sizes(), ", expected [B, D, H, W]");
-  TORCH_CHECK(
-      weight.dim() == 3, "gradient of a map's scan: the time step's weight is ", weight.sizes(),
-      ", expected [4, D, R]");
-  TORCH_CHECK(a.dim() == 2, "gradient of a map's scan: A is ", a.sizes(), ", expected [4D, N]");
-  const int64_t channels = x.size(1), rank = weight.size(2), state = a.size(1);
-  TORCH_CHECK(
-      rank > 0 && state > 0, "gradient of a map's scan: a rank of ", rank, " and ", state,
-      " states, expected at least 1");
-  TORCH_CHECK(
-      x.size(2) * x.size(3) <= INT32_MAX && channels <= INT32_MAX / 32, "gradient of a map's scan: x ", x.sizes(),
-      " has more pixels or channels than the kernels count");
-  check_operand("dy", dy, x.sizes(), x);
-  check_operand("the projection", projection, {x.size(0), 4, rank + 2 * state, x.size(2) * x.size(3)}, x);
-  check_parameter("the time step's weight", weight, {4, channels, rank}, x);
-  check_parameter("the time step's bias", bias, {4, channels}, x);
-  check_parameter("A", a, {4 * channels, state}, x);
-  check_parameter("D", d, {4 * channels}, x);
+  scan2d::check("gradient of a map's scan", x, projection, weight, bias, a, d);
+  scan2d::check_operand("gradient of a map's scan", "dy", dy, x.sizes(), x);
   const at::ScalarType type = x.scalar_type(), rows = projection.scalar_type();
-  TORCH_CHECK(
-      type == rows || (type != at::kDouble && rows != at::kDouble), "gradient of a map's scan: the projection is ",
-      rows, ", x ", type);
   std::vector<at::Tensor> fast;
   if (x.numel() > 0 && scan2d_backward_fast(dy, x, projection, weight, bias, a, d, fast)) return fast;
   at::Tensor dx = at::empty_like(x), dprojection = with_strides_of(projection);

@@ -279,7 +279,6 @@ inline void copy_async_16(void *to, const void *from, bool present) {
   if (present) std::memcpy(to, from, 16);
   else std::memset(to, 0, 16);
 }
-inline void copy_async_8(void *to, const void *from) { std::memcpy(to, from, 8); }
 inline void copy_async_commit() {}
 template <int PENDING> inline void copy_async_wait() {}
 

@@ -123,11 +123,12 @@ std::array<double, 6> run(
     Case c, int items, int warps, int rings, size_t fixed, int tile_totals, Backward backward, Rows rows,
     Parameters parameters) {
   const ctorch::cuda::scan2d::Plane plane = ctorch::cuda::scan2d::lay_out(c.height, c.width, items);
-  const int columns = c.channels / 8, splits = std::min(columns, 2);
-  const int group = 2 * rings, groups = (c.batch + group - 1) / group;
+  const int columns = c.channels / 8, groups = (c.batch + rings - 1) / rings;
   const int pairs = (items + 1) / 2;
-  const int64_t fragments = int64_t(c.batch) * 4 * warps * pairs * (c.row / 8) * 32;
-  std::vector<uint2> sums(splits * fragments, {~0u, ~0u});
+  const int64_t fragments = int64_t(4) * warps * pairs * (c.row / 8) * 32;
+  // Two launches, the last one with fewer images.
+  const int together = (groups + 1) / 2 * rings;
+  std::vector<uint2> sums(together * columns * fragments);
   std::vector<float> totals(groups * columns * tile_totals, NAN);
   c.parameters.assign(4 * c.channels * (c.rank + 3), NAN);
   Arguments g{};
@@ -135,13 +136,18 @@ std::array<double, 6> run(
   g.weight = c.weight.data(), g.bias = c.bias.data(), g.a = c.a.data(), g.d = c.d.data();
   g.dx = c.dx.data(), g.drows = c.dprojection.data(), g.rows = sums.data(), g.totals = totals.data();
   g.parameters = c.parameters.data();
-  g.images = c.batch, g.channels = c.channels, g.height = c.height, g.width = c.width;
-  g.pitch = plane.pitch, g.order = plane.order, g.splits = splits, g.group = group;
+  g.channels = c.channels, g.height = c.height, g.width = c.width, g.pitch = plane.pitch, g.order = plane.order;
   g.dy_image = g.x_image = g.dx_image = c.length * c.channels, g.dy_pixel = g.x_pixel = g.dx_pixel = c.channels;
   g.projection_image = c.length * 4 * c.row;
   const size_t bytes = rings * size_t(4) * c.height * plane.pitch * 16 + fixed;
-  emulator::emulate({unsigned(splits), unsigned(groups)}, {32u * warps * rings}, bytes, [&] { backward(g); });
-  emulator::emulate({unsigned(fragments + 255) / 256}, {256}, 0, [&] { rows(g); });
+  for (g.first = 0; g.first < c.batch; g.first += together) {
+    g.end = std::min(g.first + together, c.batch);
+    sums.assign(sums.size(), {~0u, ~0u});
+    const unsigned images = unsigned(g.end - g.first);
+    emulator::emulate(
+        {unsigned(columns), (images + rings - 1) / rings}, {32u * warps * rings}, bytes, [&] { backward(g); });
+    emulator::emulate({unsigned(fragments + 255) / 256, images}, {256}, 0, [&] { rows(g); });
+  }
   emulator::emulate({unsigned(columns * tile_totals + 255) / 256}, {256}, 0, [&] { parameters(g, groups); });
   std::array<double, 6> errors;
   for (int which = 0; which < 6; which++) errors[which] = c.error(which);
@@ -153,12 +159,10 @@ std::array<double, 6> run(
 #define RUN(NAME, items, warps, rings)                                                                        \
   run<NAME::Arguments>(                                                                                       \
       Case(element, batch, channels, height, width, rank), items, warps, rings,                               \
-      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)) +           \
-          warps * rings * AHEAD * NAME::steps * 256,                                                    \
+      sizeof(NAME::Parameters) + 2 * warps * rings * (sizeof(NAME::Summary) + sizeof(NAME::Sums)),            \
       NAME::tile_totals, NAME::ss2d_backward, NAME::ss2d_backward_rows, NAME::ss2d_backward_parameters)
 
 #define BLOCKS 1
-#define AHEAD 3
 #define ELEMENT 2
 #define RANK 6
 #define ITEMS 14

@@ -5,12 +5,12 @@
 // the states' scan and the reverse scan of their gradients once, and one exchange between warps serves both: the factor
 // that a line keeps is the same either way. x, dy and the sum dx of the directions lie in shared memory.
 //
-// A ring works on one tile of 8 channels of an image after the other and adds the gradient of the projection's rows to
-// sums of its own in global memory, which `ss2d_backward_rows` adds up over the blocks of an image. The RINGS of a block
-// work on the same channels of as many images, and share what is summed over positions.
+// A block has one tile of 8 channels and the RINGS of a block as many images, which share what is summed over positions.
+// What a tile adds to the gradient of the projection's rows goes to global memory once, and `ss2d_backward_rows` adds it
+// up over an image's tiles: blocks that run at the same time work on few images, so the rows that they read stay in the
+// second-level cache.
 //
-// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides. AHEAD, from 1 to the pairs of a line's
-// items, is for how many pairs the sums of rows are on their way to shared memory.
+// ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
 #include "prelude.cuh"
 
 constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
@@ -24,14 +24,13 @@ struct Arguments {
   const element *dy, *x, *projection;
   const float *weight, *bias, *a, *d;
   element *dx, *drows;
-  uint2 *rows;        // [splits][images][4][WARPS][pairs][steps][32]: two words of elements
-  float *totals;      // [groups][channels / 8][tile_totals]
+  uint2 *rows;        // [images of a launch][channels / 8][4][WARPS][pairs][steps][32]: two words of elements
+  float *totals;      // [groups][channels / 8][tile_totals], a group being RINGS images
   float *parameters;  // the gradients of weight [4, D, R], bias, a and d [4, D]
-  int images, channels, height, width;
+  int channels, height, width;
   int pitch;   // pixels from one row of the plane in shared memory to the next
   int order;   // how lines are laid on lanes: with the pitch, it keeps lanes off each other's banks
-  int splits;  // blocks that share an image's channels: x of the grid
-  int group;   // images of a block: y of the grid has the groups
+  int first, end;  // images of this launch; the first is the first of a group
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
 
@@ -386,23 +385,9 @@ struct Turn {
     return all;
   }
 
-  // Asks for the sums of rows that pair m adds to. Each call is one group of copies.
-  DEVICE void ask(int m, bool adds, const uint2 *sums, uint2 *staged) const {
-    if (adds && m >= 0) {
-#pragma unroll
-      for (int s = 0; s < steps; s++)
-        copy_async_8(staged + (m % AHEAD * steps + s) * 32, sums + (m * steps + s) * 32);
-    }
-    copy_async_commit();
-  }
-  DEVICE void ask_first(bool adds, const uint2 *sums, uint2 *staged) const {
-#pragma unroll
-    for (int m = pairs - 1; m >= pairs - AHEAD; m--) ask(m, adds, sums, staged);
-  }
-
-  // `adds` to the lane's `sums`; else it is the first.
+  // Writes the lane's share of the rows' gradient and the warp's sums over positions.
   DEVICE void differentiate(
-      const Parameters &parameters, const Maps &maps, Ends ends, bool adds, uint2 *sums, uint2 *staged, Sums &totals) {
+      const Parameters &parameters, const Maps &maps, Ends ends, uint2 *to_rows, Sums &totals) {
     Walk inner = this->inner(), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
@@ -466,21 +451,14 @@ struct Turn {
           *to = make_float2(fmaf(scaled[0], b, sum.x), fmaf(scaled[1], b, sum.y));
         }
       }
-      copy_async_wait<AHEAD - 1>();
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
         float f[4] = {0.f, 0.f, 0.f, 0.f};
-        if (adds) {
-          const uint2 before = staged[(m % AHEAD * steps + s) * 32];
-          const float2 low = unpack(before.x), high = unpack(before.y);
-          f[0] = low.x; f[1] = low.y; f[2] = high.x; f[3] = high.y;
-        }
         multiply_16x8x8(f, dz[0], dz[1], weights[s]);
         if (s == gate_step()) multiply_16x8x16(f, db[0], db[1], dc[0], dc[1], b_column, c_column);
-        sums[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
+        to_rows[(m * steps + s) * 32] = make_uint2(pack(f[0], f[1]), pack(f[2], f[3]));
       }
-      ask(m - AHEAD, adds, sums, staged);
 #pragma unroll
       for (int s = 0; s < steps; s += 2) {
         const unsigned low0 = transpose_8x8(pair[0][s]), low1 = transpose_8x8(pair[1][s]);
@@ -576,15 +554,17 @@ DEVICE void finish_tile(
   }
 }
 
-// The block's sums over positions join those of the images before.
-DEVICE void add_totals(const Sums *sums, int count, bool adds, float *to) {
+// Adds up what the block's warps summed over positions.
+DEVICE void write_totals(const Sums *sums, int count, float *to) {
   for (int i = (int)threadIdx.x; i < count; i += RINGS * WARPS * 32) {
     float sum = 0.f;
 #pragma unroll
     for (int w = 0; w < RINGS * WARPS; w++) sum += (&sums[w][0][0])[i];
-    to[i] = adds ? to[i] + sum : sum;
+    to[i] = sum;
   }
 }
+
+constexpr int tile_fragments = 4 * WARPS * pairs * steps * 32;
 
 KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) {
   SHARED_MEMORY(char, memory);
@@ -593,87 +573,76 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
   Parameters &parameters = *(Parameters *)memory;
   Summary *const summaries = (Summary *)(&parameters + 1);
   Sums *const sums = (Sums *)(summaries + 2 * warps);
-  uint2 *const staged =
-      (uint2 *)(sums + 2 * warps) + (int)threadIdx.x / 32 * (AHEAD * steps * 32) + (int)threadIdx.x % 32;
-  char *const own = (char *)((uint2 *)(sums + 2 * warps) + warps * AHEAD * steps * 32) + ring * (4 * plane);
+  char *const own = (char *)(sums + 2 * warps) + ring * (4 * plane);
   const Maps maps{own + 2 * plane, own + 3 * plane, own};
 
-  const int columns = g.channels / 8, split = (int)blockIdx.x, group = (int)blockIdx.y;
-  const int first_column = columns * split / g.splits, last_column = columns * (split + 1) / g.splits;
-  const int first_image = group * g.group, last_image = min(first_image + g.group, g.images);
-  for (int from = first_image; from < last_image; from += RINGS) {
-    const int image = from + ring;
-    const bool adds = from > first_image;
-    for (int column = first_column; column < last_column; column++) {
-      float *const totals = g.totals + ((long long)group * columns + column) * tile_totals;
-      const bool active = RINGS == 1 || image < last_image;
-      load_parameters(g, column * 8, parameters);
-      if (active) load_maps(g, image, column * 8, (int)threadIdx.x % (WARPS * 32), maps);
-      copy_async_commit();
-      copy_async_wait<0>();
-      block_barrier();
-      if (!active) {
-        for (int i = (int)threadIdx.x % (WARPS * 32); i < WARPS * sum_rows * 8; i += WARPS * 32)
-          (&sums[ring * WARPS][0][0])[i] = (&sums[warps + ring * WARPS][0][0])[i] = 0.f;
-      }
-#pragma unroll 1
-      for (int turn = 0; turn < 4; turn++) {
-        // Summaries and sums have two copies, so that one barrier a turn keeps readers and writers apart. What a thread
-        // knows of its place it computes anew each turn: registers are for the items.
-        Summary *const own_summaries = summaries + turn % 2 * warps + ring * WARPS;
-        const Lane n(opaque((int)threadIdx.x) % (WARPS * 32), g.order);
-        Turn own_turn(g, n, image, opaque(turn));
-        float *const before = totals + (turn - 1) * sum_rows * 8;
-        if (!active) {
-          block_barrier();
-          if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
-          continue;
-        }
-        uint2 *const rows = g.rows + (((long long)split * g.images + image) * 4 + turn) * (WARPS * pairs * steps * 32) +
-                            n.warp * (pairs * steps * 32) + n.number;
-        own_turn.ask_first(column > first_column, rows, staged);
-        const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
-        block_barrier();
-        if (turn > 0) add_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, adds, before);
-        own_turn.differentiate(
-            parameters, maps, neighbours.ends(n, own_summaries), column > first_column,
-            rows, staged, sums[turn % 2 * warps + ring * WARPS + n.warp]);
-      }
-      block_barrier();
-      add_totals(sums + warps, sum_rows * 8, adds, totals + 3 * sum_rows * 8);
-      if (active) {
-        const int thread = (int)threadIdx.x % (WARPS * 32);
-        finish_tile(g, image, column * 8, thread, maps, parameters, sums + ring * WARPS);
-      }
-      block_barrier();
-      add_totals(sums, 8, adds, totals + 4 * sum_rows * 8);
-    }
+  const int columns = g.channels / 8, column = (int)blockIdx.x;
+  const int image = g.first + (int)blockIdx.y * RINGS + ring;
+  const bool active = RINGS == 1 || image < g.end;
+  float *const totals =
+      g.totals + ((long long)(g.first / RINGS + (int)blockIdx.y) * columns + column) * tile_totals;
+  load_parameters(g, column * 8, parameters);
+  if (active) load_maps(g, image, column * 8, (int)threadIdx.x % (WARPS * 32), maps);
+  copy_async_commit();
+  copy_async_wait<0>();
+  block_barrier();
+  if (!active) {
+    for (int i = (int)threadIdx.x % (WARPS * 32); i < WARPS * sum_rows * 8; i += WARPS * 32)
+      (&sums[ring * WARPS][0][0])[i] = (&sums[warps + ring * WARPS][0][0])[i] = 0.f;
   }
+#pragma unroll 1
+  for (int turn = 0; turn < 4; turn++) {
+    // Summaries and sums have two copies, so that one barrier a turn keeps readers and writers apart. What a thread
+    // knows of its place it computes anew each turn: registers are for the items.
+    Summary *const own_summaries = summaries + turn % 2 * warps + ring * WARPS;
+    const Lane n(opaque((int)threadIdx.x) % (WARPS * 32), g.order);
+    Turn own_turn(g, n, image, opaque(turn));
+    float *const before = totals + (turn - 1) * sum_rows * 8;
+    if (!active) {
+      block_barrier();
+      if (turn > 0) write_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, before);
+      continue;
+    }
+    const Neighbours neighbours(own_turn.summarize(parameters, maps), n, own_summaries[n.warp]);
+    block_barrier();
+    if (turn > 0) write_totals(sums + (turn - 1) % 2 * warps, sum_rows * 8, before);
+    uint2 *const rows = g.rows + ((long long)(image - g.first) * columns + column) * tile_fragments +
+                        (turn * WARPS + n.warp) * (pairs * steps * 32) + n.number;
+    own_turn.differentiate(
+        parameters, maps, neighbours.ends(n, own_summaries), rows, sums[turn % 2 * warps + ring * WARPS + n.warp]);
+  }
+  block_barrier();
+  write_totals(sums + warps, sum_rows * 8, totals + 3 * sum_rows * 8);
+  if (active) {
+    const int thread = (int)threadIdx.x % (WARPS * 32);
+    finish_tile(g, image, column * 8, thread, maps, parameters, sums + ring * WARPS);
+  }
+  block_barrier();
+  write_totals(sums, 8, totals + 4 * sum_rows * 8);
 }
 
-constexpr int image_fragments = 4 * WARPS * pairs * steps * 32;
-
-// Adds up what the blocks of an image found for the projection's rows, in order; writes the rows with their filling.
+// Adds up what an image's tiles found for the projection's rows, in order; writes the rows with their filling.
 KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
-  const long long index = (long long)blockIdx.x * 256 + threadIdx.x;
-  if (index >= (long long)g.images * image_fragments) return;
-  const uint2 *from = g.rows + index;
+  const int index = (int)blockIdx.x * 256 + (int)threadIdx.x, image = g.first + (int)blockIdx.y;
+  if (index >= tile_fragments) return;
+  const int columns = g.channels / 8;
+  const uint2 *from = g.rows + (long long)blockIdx.y * columns * tile_fragments + index;
   float2 sums[2] = {make_float2(0.f, 0.f), make_float2(0.f, 0.f)};
-  for (int split = 0; split < g.splits; split++) {
-    const uint2 v = from[(long long)split * g.images * image_fragments];
+#pragma unroll 8
+  for (int column = 0; column < columns; column++) {
+    const uint2 v = *from;
     const float2 low = unpack(v.x), high = unpack(v.y);
     sums[0].x += low.x; sums[0].y += low.y;
     sums[1].x += high.x; sums[1].y += high.y;
+    from += tile_fragments;
   }
-  const int lane = (int)(index % 32), q = lane & 3;
-  long long rest = index / 32;
-  const int s = (int)(rest % steps);
+  const int lane = index % 32, q = lane & 3;
+  int rest = index / 32;
+  const int s = rest % steps;
   rest /= steps;
-  const int m = (int)(rest % pairs);
+  const int m = rest % pairs;
   rest /= pairs;
-  const int warp = (int)(rest % WARPS);
-  rest /= WARPS;
-  const int turn = (int)(rest % 4);
+  const int warp = rest % WARPS, turn = rest / WARPS;
   const Plane p(g);
   const Direction k(turn);
   const Line line(p, k, warp, line_of(lane >> 2, g.order));
@@ -682,7 +651,7 @@ KERNEL __launch_bounds__(256) ss2d_backward_rows(Arguments g) {
   for (int j = 0; j <= 2 * m + 1; j++) at[j & 1] = walk.next();
   const int word = word_of(q, s);
   element_pair *const rows =
-      (element_pair *)g.drows + rest / 4 * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
+      (element_pair *)g.drows + (long long)image * p.length * (2 * row_size) + k.index() * (row_size / 2) + word;
   const float scale = word < RANK / 2 ? 1.f : word == gate_word ? ln_2 : 0.f;
   for (int i = 0; i < 2; i++) {
     const bool has = 2 * m + i < ITEMS && line.has(2 * m + i);
