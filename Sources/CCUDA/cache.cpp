@@ -17,6 +17,7 @@ namespace {
 using ccuda::MachineCode;
 
 std::atomic<int64_t> compiled{0}, found{0};
+std::atomic<void (*)()> before_compiling{nullptr};
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -107,6 +108,7 @@ MachineCode load_or_compile(const Program &program, const std::string &macros, c
     found++;
     return code;
   }
+  if (const auto notice = before_compiling.exchange(nullptr)) notice();
   code = compile(program, macros, architecture);
   if (!code.error.empty()) return code;
   compiled++;
@@ -126,6 +128,7 @@ bool ccuda_cache_is_writable(void) {
   const std::string path = folder();
   return make_folders(path) && access(path.c_str(), W_OK | X_OK) == 0;
 }
+void ccuda_before_compiling(void (*notice)(void)) { before_compiling = notice; }
 void ccuda_cache_counts(int64_t *compiled_count, int64_t *found_count) {
   *compiled_count = compiled;
   *found_count = found;

@@ -34,6 +34,10 @@ public enum CUDA {
     return (Int(compiled), Int(found))
   }
 
+  /// Calls `notice` before this process compiles its first kernel, which takes about half a second each; kernels that the
+  /// folder holds need none.
+  public static func beforeCompiling(_ notice: @convention(c) () -> Void) { ccuda_before_compiling(notice) }
+
   /// Whether float32 products and convolutions may round their operands to TF32; off unless it is turned on.
   public static var allowsTF32: Bool {
     get { ct_tf32() }

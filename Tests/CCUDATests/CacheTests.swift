@@ -31,6 +31,9 @@ struct CacheTests {
     }
   }
 
+  // Of a process that has one thread.
+  nonisolated(unsafe) private static var notices = 0
+
   private static var counts: [Int64] {
     var (compiled, found): (Int64, Int64) = (0, 0)
     ccuda_cache_counts(&compiled, &found)
@@ -46,15 +49,17 @@ struct CacheTests {
     defer { try? FileManager.default.removeItem(at: folder) }
     await #expect(processExitsWith: .success) {
       let folder = CacheTests.enter("once")
+      ccuda_before_compiling { CacheTests.notices += 1 }
       let first = CacheTests.load(Program.some[0])
-      precondition(CacheTests.counts == [1, 0])
+      precondition(CacheTests.counts == [1, 0] && CacheTests.notices == 1)
       precondition(CacheTests.load(Program.some[0]) == first && CacheTests.counts == [1, 1])
       precondition(CacheTests.files(folder).count == 1)
     }
     await #expect(processExitsWith: .success) {
       _ = CacheTests.enter("once")
+      ccuda_before_compiling { CacheTests.notices += 1 }
       _ = CacheTests.load(Program.some[0])
-      precondition(CacheTests.counts == [0, 1])
+      precondition(CacheTests.counts == [0, 1] && CacheTests.notices == 0)
     }
     #expect(Self.files(folder).allSatisfy { $0.hasSuffix(".kernel") })
   }

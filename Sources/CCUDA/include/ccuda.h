@@ -64,6 +64,8 @@ const char *ccuda_cache_folder(void);
 bool ccuda_cache_is_writable(void);
 /// How many kernels this process compiled and how many it took from the folder.
 void ccuda_cache_counts(int64_t *compiled, int64_t *found);
+/// Calls `notice` before this process compiles its first kernel for the folder, on the thread that does.
+void ccuda_before_compiling(void (*_Nullable notice)(void));
 
 // ---- launches
 

@@ -27,6 +27,9 @@ struct EngineOptions: ParsableArguments {
   func resolveDevice() throws -> Device {
     let (device, note) = try device.resolve()
     if let note { say("the GPU is not used: \(note)") }
+    if device != .cpu {
+      CUDA.beforeCompiling { say("compiling CUDA kernels, once; they are kept in \(CUDA.kernelFolder.path)") }
+    }
     if allowsTF32 {
       if device == .cpu { say("--tf32 has no effect on the CPU") } else { CUDA.allowsTF32 = true }
     }
