@@ -270,7 +270,6 @@ inline unsigned __float_as_uint(float value) {
   return bits;
 }
 inline int unknown(int value) { return value; }
-inline int opaque(int value) { return value; }
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }

@@ -49,8 +49,6 @@ DEVICE unsigned pack_bfloat(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
   return bits;
 }
-// The same number, of which the compiler knows nothing: it computes what follows here, and keeps no copy from elsewhere.
-DEVICE int opaque(int value) { asm volatile("" : "+r"(value)); return value; }
 DEVICE float bits_to_float(unsigned bits) { return __uint_as_float(bits); }
 DEVICE unsigned short float_to_bfloat(float value) { return (unsigned short)(pack_bfloat(value, 0.f) & 0xffffu); }
 

@@ -595,8 +595,8 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
     // Summaries and sums have two copies, so that one barrier a turn keeps readers and writers apart. What a thread
     // knows of its place it computes anew each turn: registers are for the items.
     Summary *const own_summaries = summaries + turn % 2 * warps + ring * WARPS;
-    const Lane n(opaque((int)threadIdx.x) % (WARPS * 32), g.order);
-    Turn own_turn(g, n, image, opaque(turn));
+    const Lane n(unknown((int)threadIdx.x) % (WARPS * 32), g.order);
+    Turn own_turn(g, n, image, unknown(turn));
     float *const before = totals + (turn - 1) * sum_rows * 8;
     if (!active) {
       block_barrier();
