@@ -18,7 +18,7 @@ struct Backward {
 // multiprocessors idle at the end of each launch. `slots` are the blocks that run at once.
 inline int64_t together(
     int64_t batch, int64_t rings, int64_t columns, int64_t tile_bytes, int64_t room, int64_t slots) {
-  const int64_t most = std::clamp(room / (tile_bytes * columns) / rings, int64_t(1), int64_t(65535)) * rings;
+  const int64_t most = std::clamp(room / (tile_bytes * columns) / rings, int64_t(1), 65535 / rings) * rings;
   if (most >= batch) return batch;
   const auto waves = [&](int64_t images) { return ((images + rings - 1) / rings * columns + slots - 1) / slots; };
   int64_t best = most, fewest = INT64_MAX;
