@@ -194,9 +194,8 @@ struct BenchmarkCommand: ParsableCommand {
   }
 
   private func measureScans(on device: Device) throws {
-    if let threads = engine.threads { Engine.threadCount = threads }
     let architectures = models.isEmpty ? [.sparxMambaTiny] : try architectures()
-    say(EngineDescription(device: device).line)
+    engine.start(on: device)
     let stop = StopSignal(finishing: "this size")
     var report = try ScanBenchmark.Report(device: device)
     loop: for architecture in architectures {

@@ -105,19 +105,12 @@ struct VerifyCommand: ParsableCommand {
   }
 
   private func verifyPrecision() throws {
-    let device: Device
-    do { device = try engine.resolveDevice() } catch { throw unusable("\(error)") }
-    let comparisons: [PrecisionComparison]
-    do {
-      comparisons = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
-        try PrecisionComparison(
-          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype,
-          device: device, imageCount: images)
-      }
-    } catch {
-      throw unusable("\(error)")
+    let device = try usableDevice()
+    let comparisons = try references { reference, path throws(ReferenceError) in
+      try PrecisionComparison(
+        reference, path: path, dtype: dtype.dtype, device: device, imageCount: images)
     }
-    _ = try startEngine()
+    engine.start(on: device)
     let stop = StopSignal(finishing: "this batch")
     var results: [PrecisionComparison.Result] = []
     for comparison in comparisons {
@@ -134,7 +127,8 @@ struct VerifyCommand: ParsableCommand {
   private func verifyKernels() throws {
     // cuBLAS gives the same bits twice only with workspaces of its own, which it asks this for when it starts.
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0)
-    let device = try startEngine()
+    let device = try usableDevice()
+    engine.start(on: device)
     let checks = KernelChecks.all(on: device).filter { check in
       cases.isEmpty || cases.contains { fnmatch($0, check.id, 0) == 0 }
     }
@@ -149,30 +143,35 @@ struct VerifyCommand: ParsableCommand {
     try tell(summary, stop)
   }
 
-  /// The device with its engine line; a device that cannot be used is unusable input.
-  private func startEngine() throws -> Device {
-    do { return try engine.start() } catch { throw unusable("\(error)") }
+  /// The device; one that cannot be used is unusable input.
+  private func usableDevice() throws -> Device {
+    do { return try engine.resolveDevice() } catch { throw unusable("\(error)") }
   }
 
-  private func verifyModels() throws {
-    let device: Device
-    do { device = try engine.resolveDevice() } catch { throw unusable("\(error)") }
-    var verifiers: [ModelVerifier]
+  /// What is made of each reference file; one that cannot be used is unusable input.
+  private func references<Use>(
+    _ use: (Reference, _ path: String) throws(ReferenceError) -> Use
+  ) throws -> [Use] {
     do {
-      verifiers = try ReferenceFiles.find(files).map { url throws(ReferenceError) in
-        try ModelVerifier(
-          Reference(contentsOf: url), path: url.path(percentEncoded: false), dtype: dtype.dtype,
-          device: device,
-          isPrepared: prepared)
+      return try ReferenceFiles.find(files).map { url throws(ReferenceError) in
+        try use(Reference(contentsOf: url), url.path(percentEncoded: false))
       }
     } catch {
       throw unusable("\(error)")
+    }
+  }
+
+  private func verifyModels() throws {
+    let device = try usableDevice()
+    var verifiers = try references { reference, path throws(ReferenceError) in
+      try ModelVerifier(
+        reference, path: path, dtype: dtype.dtype, device: device, isPrepared: prepared)
     }
     let known = Set(verifiers.flatMap { $0.reference.cases.map(\.id) })
     for id in cases where !known.contains(id) {
       throw unusable("no file has a case `\(id)`; there are \(known.sorted().joined(separator: ", "))")
     }
-    _ = try startEngine()
+    engine.start(on: device)
     var wanted = cases.isEmpty ? nil : Set(cases)
     if let weights { verifiers = [try load(weights, verifiers, &wanted)] }
     try report(verifiers, wanted)

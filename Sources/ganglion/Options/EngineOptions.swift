@@ -36,7 +36,7 @@ struct EngineOptions: ParsableArguments {
     return device
   }
 
-  /// Applies the options and says in one line what will compute.
+  /// Finds the device, applies the options and says in one line what will compute.
   ///
   /// - Parameters:
   ///   - recipe: the threads where the option is not given.
@@ -45,8 +45,13 @@ struct EngineOptions: ParsableArguments {
   /// - Throws: `InputError` for a GPU that was asked for and that cannot be used.
   func start(recipe: Int? = nil, form: (Device) -> String? = { _ in nil }) throws -> Device {
     let device = try resolveDevice()
-    if let threads = threads ?? recipe { Engine.threadCount = threads }
-    say(EngineDescription(device: device).line + (form(device).map { "; \($0)" } ?? ""))
+    start(on: device, recipe: recipe, form: form(device))
     return device
+  }
+
+  /// The same on a device that was found before.
+  func start(on device: Device, recipe: Int? = nil, form: String? = nil) {
+    if let threads = threads ?? recipe { Engine.threadCount = threads }
+    say(EngineDescription(device: device).line + (form.map { "; \($0)" } ?? ""))
   }
 }
