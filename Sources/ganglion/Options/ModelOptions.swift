@@ -1,11 +1,11 @@
-import ArgumentParser
+public import ArgumentParser
 import Backbones
 import Data
 import Downloads
 import Foundation
 import Layers
 import Torch
-import Training
+public import Training
 
 extension Architecture {
   /// The published names, for completions and errors.
@@ -65,23 +65,9 @@ struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The type of matrix products and convolutions; half-width ones are for GPUs.", valueName: "type"))
-  var precision = Precision.float32
+  var precision = Recipe.Precision.float32
 
   @OptionGroup var network: NetworkOptions
-
-  /// A type of matrix products and convolutions.
-  enum Precision: String, ExpressibleByArgument, CaseIterable {
-    case float32, bfloat16, float16
-
-    /// The type of automatic casts; `nil` for none.
-    var castType: DType? {
-      switch self {
-      case .float32: nil
-      case .bfloat16: .bfloat16
-      case .float16: .float16
-      }
-    }
-  }
 
   func validate() throws {
     switch (checkpoint, model, [weights != nil, randomWeights, pretrained].count { $0 }) {
@@ -200,3 +186,5 @@ extension ParameterMismatch {
     return missing.isEmpty && unexpected.isEmpty && differsInRowsOnly && found.count == 1 ? found.first : nil
   }
 }
+
+extension Recipe.Precision: ExpressibleByArgument {}
