@@ -25,7 +25,7 @@ public enum FusedActivation: Int32, Hashable, Sendable {
   }
 
   /// The activation by LibTorch's own operator.
-  func callAsFunction(_ x: Tensor) -> Tensor {
+  public func callAsFunction(_ x: Tensor) -> Tensor {
     switch self {
     case .identity: x
     case .relu: x.relu()

@@ -102,7 +102,7 @@ struct MapCheck: KernelCheck {
     case .depthwise(let window, let stride, let addsInput, let activation):
       let sums = x[0].conv2d(
         x[1], bias: x[2], stride: stride, padding: window / 2, groups: channels)
-      return activated(addsInput ? x[0] + sums : sums, activation)
+      return activation(addsInput ? x[0] + sums : sums)
     case .norm: return x[0].groupNorm(groups: 1, weight: x[1], bias: x[2], epsilon: 1e-5)
     case .scaledSum:
       let (scale, offset) = (x[1].reshape(1, -1, 1, 1), x[2].reshape(1, -1, 1, 1))
