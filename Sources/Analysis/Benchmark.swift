@@ -66,7 +66,9 @@ public struct Benchmark {
       call()
       device.synchronize()
     }
-    let times = timed(call)
+    let timer = DeviceTimer(
+      device: device, duration: settings.duration, iterations: settings.iterations)
+    let times = timer.times(call)
     let rate = settings.gpu == nil ? nil : windowRate(call, times.latencies)
     let memory = peakMemory()
     // Shapes alone, so that counting costs neither time nor memory.
@@ -90,28 +92,6 @@ public struct Benchmark {
     if settings.mode == .train { return trainingStep(model) }
     let dtype = device.isCUDA ? settings.dtype.castType : nil
     return inference(settings.isPlain ? model.backbone : model.prepared(dtype: dtype).backbone)
-  }
-
-  private func timed(_ call: () -> Void) -> (latencies: [Double], wall: [Double]?) {
-    var (latencies, wall): ([Double], [Double]) = ([], [])
-    let begin = clock.now
-    while !isEnough(wall.count, clock.now - begin) {
-      let start = clock.now
-      if device == .cpu {
-        call()
-      } else {
-        let before = DeviceMoment(on: device)
-        call()
-        latencies.append(DeviceMoment(on: device).seconds(since: before))
-      }
-      wall.append((clock.now - start) / .seconds(1))
-    }
-    return device == .cpu ? (wall, nil) : (latencies, wall)
-  }
-
-  private func isEnough(_ calls: Int, _ time: Duration) -> Bool {
-    if let iterations = settings.iterations { return calls >= iterations }
-    return calls >= 3 && time >= .seconds(settings.duration)
   }
 
   /// Images per second of as many calls as fill the time, none of which waits for another.

@@ -145,10 +145,10 @@ public struct ScanBenchmark {
       settings.layout == .channelsLast ? x.contiguous(.channelsLast) : x
     }
     let x = ordered(drawn([shape.batch, D, shape.height, shape.width], type))
-    // A GPU reads a row for each pixel and direction, with an even rank, filled up to whole 16 bytes.
-    let rank = device.isCUDA ? R + R % 2 : R
+    let rows = ScanRows(rank: R, states: N)
+    let rank = device.isCUDA ? rows.rank : R
     let columns = rank + 2 * N
-    let row = device.isCUDA ? (columns + 7) / 8 * 8 : columns
+    let row = device.isCUDA ? rows.width : columns
     let weight = drawn([K * row, D], type) * (1 / Double(D).squareRoot())
     let parameters = [
       drawn([K, D, rank], wide), drawn([K, D], wide) - 1, drawn([K * D, N], wide).exp() * -1,
@@ -198,8 +198,9 @@ public struct ScanBenchmark {
 
   /// The seconds of each call after a warm-up.
   private func times(_ call: () -> Void) -> [Double] {
-    DeviceTimer(device: settings.device, warmUp: settings.warmUp / 4, duration: settings.duration / 3)
-      .times(iterations: settings.iterations, call)
+    let timer = DeviceTimer(
+      device: settings.device, duration: settings.duration / 3, iterations: settings.iterations)
+    return timer.latencies(after: settings.warmUp / 4, call)
   }
 }
 
@@ -236,8 +237,8 @@ extension ScanBenchmark {
     private static func copyRate(_ device: Device) -> Double {
       let source = Tensor.zeros([1 << 28], device: device)
       let target = Tensor.zeros([1 << 28], device: device)
-      let timer = DeviceTimer(device: device, warmUp: 0.1, duration: 0.5)
-      let seconds = quantile(timer.times { target.copy(from: source) }.sorted(), 0.5)
+      let timer = DeviceTimer(device: device, duration: 0.5)
+      let seconds = quantile(timer.latencies(after: 0.1) { target.copy(from: source) }.sorted(), 0.5)
       return Double(2 * source.byteCount) / seconds
     }
 
@@ -247,8 +248,8 @@ extension ScanBenchmark {
       let matrices = (0..<2).map { _ in
         Tensor.normal([side, side], generator: generator).to(device: device, dtype: .bfloat16)
       }
-      let timer = DeviceTimer(device: device, warmUp: 0.2, duration: 0.5)
-      let times = timer.times { withoutGradients { _ = matrices[0].matmul(matrices[1]) } }
+      let timer = DeviceTimer(device: device, duration: 0.5)
+      let times = timer.latencies(after: 0.2) { withoutGradients { _ = matrices[0].matmul(matrices[1]) } }
       return 2 * pow(Double(side), 3) / quantile(times.sorted(), 0.5)
     }
 
@@ -306,35 +307,5 @@ extension ScanBenchmark {
     }
 
     private func short(_ value: Double) -> String { BenchmarkTable.short(value) }
-  }
-}
-
-/// Times calls on a device by the clock that fits it.
-struct DeviceTimer {
-  let device: Device
-  let warmUp: Double
-  let duration: Double
-
-  /// The seconds of each call, of at least three.
-  func times(iterations: Int? = nil, _ call: () -> Void) -> [Double] {
-    let clock = ContinuousClock()
-    let begin = clock.now
-    repeat {
-      call()
-      device.synchronize()
-    } while clock.now - begin < .seconds(warmUp)
-    var times: [Double] = []
-    let start = clock.now
-    while iterations.map({ times.count < $0 }) ?? (times.count < 3 || clock.now - start < .seconds(duration))
-    {
-      if device == .cpu {
-        times.append(clock.measure(call) / .seconds(1))
-      } else {
-        let before = DeviceMoment(on: device)
-        call()
-        times.append(DeviceMoment(on: device).seconds(since: before))
-      }
-    }
-    return times
   }
 }

@@ -55,9 +55,10 @@ public struct Scan2D {
   /// its rank is odd: what the kernels for GPUs read of a pixel and direction is then one row of aligned pairs.
   private static func paddedRows(_ projection: Tensor, _ deltaWeight: Tensor, _ logA: Tensor) -> Tensor {
     let (K, D, R) = deltaWeight.shape3
-    let (odd, N) = (R % 2, logA.size(1))
+    let N = logA.size(1)
     let weight = projection.reshape(K, R + 2 * N, D)
-    let padding = 7 - (R + odd + 2 * N + 7) % 8
+    let form = ScanRows(rank: R, states: N)
+    let (odd, padding) = (form.rank - R, form.width - form.columns)
     if odd + padding == 0 { return weight.reshape(-1, D) }
     func zeros(_ rows: Int) -> Tensor { .zeros([K, rows, D], dtype: weight.dtype, device: weight.device) }
     return concatenate(
@@ -82,6 +83,11 @@ public struct Scan2D {
     -logA.to(dtype == .float64 ? .float64 : .float32).exp()
   }
 
+  /// The pixels `[B, L, D]` of a map, one after the other, copied only if they do not lie so.
+  private static func pixels(_ x: Tensor) -> Tensor {
+    x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)
+  }
+
   /// The output `[B, D, H, W]`.
   ///
   /// - Parameters:
@@ -99,8 +105,8 @@ public struct Scan2D {
   func inRows(_ x: Tensor) -> Tensor {
     let (B, _, H, W) = x.shape4
     let (K, _, R) = deltaWeight.shape3
-    let columns = R + R % 2 + 2 * logA.size(1)
-    let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
+    let columns = ScanRows(rank: R, states: logA.size(1)).columns
+    let pixels = Self.pixels(x)
     let rows =
       prepared.map { $0.project(pixels) } ?? pixels.linear(Self.paddedRows(projection, deltaWeight, logA))
     return Tensor.scan2D(
@@ -116,17 +122,15 @@ public struct Scan2D {
     let (B, D, H, W) = x.shape4
     let (K, _, R) = deltaWeight.shape3
     let N = logA.size(1)
-    let weight = projection.reshape(K * (R + 2 * N), D)
     // What the kernel does itself: the expansion of the time step, and the field's count for the scan.
     OperationCounter.add(B * H * W * D * K * (R + 9 * N + 1))
     if x.device.isCUDA { return inRows(x) }
+    let weight = projection.reshape(K * (R + 2 * N), D)
     let projections: Tensor
     if let prepared {
-      let pixels = x.contiguous(.channelsLast).permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
-      projections = prepared.project(pixels).transpose(1, 2)  // [B, K(R + 2N), L]
+      projections = prepared.project(Self.pixels(x)).transpose(1, 2)  // [B, K(R + 2N), L]
     } else if x.isContiguous(.channelsLast) && !x.isContiguous() {
-      let pixels = x.permute(0, 2, 3, 1).flatten(from: 1, to: 2)  // [B, L, D]
-      projections = pixels.linear(weight).transpose(1, 2)  // [B, K(R + 2N), L]
+      projections = Self.pixels(x).linear(weight).transpose(1, 2)  // [B, K(R + 2N), L]
     } else {
       // One weight for each image, without a copy: a product of a matrix with a batch would transpose the map.
       let weights = weight.unsqueeze(0).expand([B, K * (R + 2 * N), D])
