@@ -122,10 +122,7 @@ DEVICE void scan_unit(const Scan &s, const Rows &out, const real *entries, real 
       }
       if (OUTPUT) {
 #if GATE
-        real gate[CHUNK];
-        load_chunk(shared.z + at, gate);
-#pragma unroll
-        for (int t = 0; t < CHUNK; t++) y[t] *= gate[t] * sigmoid(gate[t]);
+        pass_gate(shared.z + at, y);
 #endif
         const int begin = chunk * CHUNK / WRITTEN * WRITTEN, end = (chunk + 1) * CHUNK;
         store_chunk(shared.y + unit.lane * row_pitch<real>(WRITTEN) + chunk * CHUNK - begin, y);

@@ -358,6 +358,16 @@ DEVICE void steps_of(
   }
 }
 
+#if GATE
+// What the gate z lets through of a chunk: times silu(z).
+DEVICE void pass_gate(const element *z, real (&values)[CHUNK]) {
+  real gate[CHUNK];
+  load_chunk(z, gate);
+#pragma unroll
+  for (int t = 0; t < CHUNK; t++) values[t] *= gate[t] * sigmoid(gate[t]);
+}
+#endif
+
 // A chunk of the recurrence. `c` is not read unless OUTPUT.
 template <bool OUTPUT>
 DEVICE void advance(

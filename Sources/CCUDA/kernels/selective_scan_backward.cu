@@ -255,10 +255,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
       steps_of(shared.delta + at, shared.u + at, bias, rest - chunk * CHUNK, step, input, u);
       load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
-      real z[CHUNK];
-      load_chunk(shared.z + at, z);
-#pragma unroll
-      for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
+      pass_gate(shared.z + at, g);
 #endif
 #pragma unroll
       for (int t = 0; t < CHUNK; t++) {
@@ -284,7 +281,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_backward(Scan s, Gra
       load_chunk(shared.delta + at, input);
       load_chunk(shared.u + at, u);
 #if GATE
-      real dy[CHUNK];
+      real dy[CHUNK], z[CHUNK];
       load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, dy);
       load_chunk(shared.z + at, z);
 #pragma unroll
@@ -347,10 +344,7 @@ KERNEL __launch_bounds__(WARPS * 32, BLOCKS) selective_scan_returns(Scan s, Rows
       steps_of(shared.delta + at, shared.delta + at, bias, rest - chunk * CHUNK, step, unused, unused);
       load_chunk(shared.dy + lane * row_pitch<real>(TILE) + chunk * CHUNK, g);
 #if GATE
-      real z[CHUNK];
-      load_chunk(shared.z + at, z);
-#pragma unroll
-      for (int t = 0; t < CHUNK; t++) g[t] *= z[t] * sigmoid(z[t]);
+      pass_gate(shared.z + at, g);
 #endif
 #pragma unroll
       for (int t = 0; t < CHUNK; t++)

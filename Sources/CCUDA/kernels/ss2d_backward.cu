@@ -12,11 +12,9 @@
 //
 // ELEMENT is 1 or 2. RANK is even. WRAP 0 promises that ITEMS divides both sides.
 #include "prelude.cuh"
+#include "ss2d_tile.cuh"
 
-constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
-constexpr int steps = row_size / 8;
 constexpr int pairs = (ITEMS + 1) / 2;
-constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 constexpr unsigned ones = ELEMENT == 1 ? 0x3c003c00u : 0x3f803f80u;
 constexpr bool keeps_words = steps == 1;  // else they are read again on the way back
 
@@ -34,7 +32,6 @@ struct Arguments {
   long long dy_image, dy_pixel, x_image, x_pixel, projection_image, dx_image, dx_pixel;
 };
 
-#include "ss2d_tile.cuh"
 // What the warps of a block tell each other: the whole chunk's kept factor, state after it, gradient before it.
 struct Summary {
   float2 kept[4], state[4], gradient[4];
@@ -504,19 +501,6 @@ DEVICE void load_maps(const Arguments &g, int image, int channel, int thread, co
   }
 }
 
-DEVICE void load_parameters(const Arguments &g, int channel, Parameters &parameters) {
-  const int thread = (int)threadIdx.x;
-  for (int i = thread; i < 8 * RANK; i += RINGS * WARPS * 32) {
-    const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
-    copy_async_16(&parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + channel) * RANK + part);
-  }
-  for (int i = thread; i < 24; i += RINGS * WARPS * 32) {
-    const int k = i / 2 % 4, part = i % 2 * 4;
-    const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
-    copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + channel + part);
-  }
-}
-
 // Writes dx, and each warp's sums of D's gradient in its first row.
 DEVICE void finish_tile(
     const Arguments &g, int image, int channel, int thread, const Maps &maps, const Parameters &parameters,
@@ -581,7 +565,7 @@ KERNEL __launch_bounds__(RINGS * WARPS * 32, BLOCKS) ss2d_backward(Arguments g) 
   const bool active = RINGS == 1 || image < g.end;
   float *const totals =
       g.totals + ((long long)(g.first / RINGS + (int)blockIdx.y) * columns + column) * tile_totals;
-  load_parameters(g, column * 8, parameters);
+  load_parameters(g, column * 8, (int)threadIdx.x, warps * 32, parameters);
   if (active) load_maps(g, image, column * 8, (int)threadIdx.x % (WARPS * 32), maps);
   copy_async_commit();
   copy_async_wait<0>();

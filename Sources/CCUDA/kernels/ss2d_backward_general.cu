@@ -278,13 +278,7 @@ KERNEL __launch_bounds__(512) ss2d_backward_carries(Arguments g) {
     state = power(a * by) * state + from_nothing;
     sum += by;
   });
-  pieces[2 * warp * lanes + lane] = sum;
-  pieces[(2 * warp + 1) * lanes + lane] = state;
-  __syncthreads();
-  state = 0;
-  for (int i = 0; i < warp; i++) {
-    state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
-  }
+  state = state_before(pieces, warp, lane, a, sum, state);
   for_segments(steps, left, next, end - begin, [&](real by, real from_nothing, real *place) {
     if (place) *place = state;
     state = power(a * by) * state + from_nothing;

@@ -12,11 +12,9 @@
 // meanwhile, and PREFETCH the next chunk's projections, where registers are left. ORDER is how lines lie on the
 // lanes. PRODUCTS of four positions take the logarithm of the softplus by products. BLOCKS share a multiprocessor.
 #include "prelude.cuh"
+#include "ss2d_tile.cuh"
 
-constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and direction: RANK of dt, B, C, filled up
-constexpr int steps = row_size / 8;
 constexpr int half = (ITEMS + 1) / 2;
-constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 
 struct Arguments {
   const element *x, *projection;
@@ -30,7 +28,6 @@ struct Arguments {
   long long x_image, projection_image, y_image;
 };
 
-#include "ss2d_tile.cuh"
 
 // A lane's line: where it begins on the path's rows or columns, in one register.
 struct Line {
@@ -345,16 +342,7 @@ DEVICE void load_tile(const Arguments &g, int number, int thread, char *x, Param
     const int row = quotient(i, g.per_width);
     copy_async_16(x + (row * (g.pitch - g.width) + i) * 16, from + (long long)i * g.x_pixel);
   }
-  for (int i = thread; i < 8 * RANK; i += WARPS * 32) {
-    const int k = i / (2 * RANK), part = i % (2 * RANK) * 4;
-    copy_async_16(
-        &parameters.weight[k][0][0] + part, g.weight + ((long long)k * g.channels + tile.channel) * RANK + part);
-  }
-  for (int i = thread; i < 24; i += WARPS * 32) {
-    const int k = i / 2 % 4, part = i % 2 * 4;
-    const float *vector = i < 8 ? g.bias : i < 16 ? g.a : g.d;
-    copy_async_16(&parameters.bias[0][0] + i * 4, vector + k * g.channels + tile.channel + part);
-  }
+  load_parameters(g, tile.channel, thread, WARPS * 32, parameters);
   copy_async_commit();
 }
 

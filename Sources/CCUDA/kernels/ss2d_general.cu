@@ -259,13 +259,7 @@ KERNEL __launch_bounds__(1024) ss2d_carries(Arguments g) {
     state = power(a * steps) * state + total(i)[(1 + n) * lanes];
     sum += steps;
   }
-  pieces[2 * warp * lanes + lane] = sum;
-  pieces[(2 * warp + 1) * lanes + lane] = state;
-  __syncthreads();
-  state = 0;
-  for (int i = 0; i < warp; i++) {
-    state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
-  }
+  state = state_before(pieces, warp, lane, a, sum, state);
 #pragma unroll 8
   for (long long i = begin; i < end; i++) {
     real &own = total(i)[(1 + n) * lanes];

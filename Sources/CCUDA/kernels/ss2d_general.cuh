@@ -49,3 +49,16 @@ struct Direction {
   bool column, reverse;
   DEVICE explicit Direction(int k) : index(k), column(k & 1), reverse(k & 2) {}
 };
+
+// The state before a warp's share of the segments: every warp of the block gives the sum of its steps and the state after them
+// from nothing. `pieces` holds [warps][2][32].
+DEVICE real state_before(real *pieces, int warp, int lane, real a, real sum, real state) {
+  pieces[2 * warp * lanes + lane] = sum;
+  pieces[(2 * warp + 1) * lanes + lane] = state;
+  __syncthreads();
+  state = 0;
+  for (int i = 0; i < warp; i++) {
+    state = power(a * pieces[2 * i * lanes + lane]) * state + pieces[(2 * i + 1) * lanes + lane];
+  }
+  return state;
+}
