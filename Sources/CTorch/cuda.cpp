@@ -56,16 +56,6 @@ void require_cuda() { TORCH_CHECK(problem().empty(), problem()); }
 
 namespace ctorch::cuda {
 
-int element(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return 0;
-    case at::kHalf: return 1;
-    case at::kBFloat16: return 2;
-    case at::kDouble: return 3;
-    default: TORCH_CHECK(false, "our CUDA kernels take float32, float16, bfloat16 or float64, got ", type);
-  }
-}
-
 ccuda_kernel kernel(
     const at::Tensor &on, const char *program, const char *entry, const Macros &macros, int64_t shared_bytes) {
   const ccuda_kernel found =

@@ -13,7 +13,15 @@ struct Extent {
 };
 
 // The macro ELEMENT of kernels/prelude.cuh.
-int element(at::ScalarType type);
+inline int element(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat: return 0;
+    case at::kHalf: return 1;
+    case at::kBFloat16: return 2;
+    case at::kDouble: return 3;
+    default: TORCH_CHECK(false, "our CUDA kernels take float32, float16, bfloat16 or float64, got ", type);
+  }
+}
 
 // "NAME=VALUE" for each macro, with blanks between.
 class Macros {

@@ -69,14 +69,8 @@ bool has_whole_rows(const at::Tensor &p) {
 
 namespace {
 
-struct Operands {
-  at::Tensor x, projection, weight, bias, a, d, y;
-  int64_t batch() const { return x.size(0); }
-  int64_t channels() const { return x.size(1); }
-  int64_t height() const { return x.size(2); }
-  int64_t width() const { return x.size(3); }
-  int64_t rank() const { return weight.size(2); }
-  int64_t state() const { return a.size(1); }
+struct Operands : scan2d::Operands {
+  at::Tensor y;
 };
 
 bool run_one_state(const Operands &o) {
@@ -183,7 +177,7 @@ at::Tensor scan2d_forward(
   if (y.numel() == 0) return y;
   // The kernels read one type; float32 holds both of two others.
   const auto same = [&](const at::Tensor &tensor) { return type == rows ? tensor : tensor.to(at::kFloat); };
-  Operands operands{same(x), same(projection), weight, bias, a, d, y};
+  Operands operands{{same(x), same(projection), weight, bias, a, d}, y};
   const at::ScalarType read = operands.x.scalar_type(), real = read == at::kDouble ? at::kDouble : at::kFloat;
   if (output != read && output != real) operands.y = at::empty_like(x, x.options().dtype(real));
   if (!run_one_state(operands)) run_general(operands);

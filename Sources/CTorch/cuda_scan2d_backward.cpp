@@ -31,14 +31,8 @@ at::Tensor with_strides_of(const at::Tensor &tensor) {
 }
 
 // Operands of one type, and gradients in theirs.
-struct Operands {
-  at::Tensor dy, x, projection, weight, bias, a, d, dx, dprojection;
-  int64_t batch() const { return x.size(0); }
-  int64_t channels() const { return x.size(1); }
-  int64_t height() const { return x.size(2); }
-  int64_t width() const { return x.size(3); }
-  int64_t rank() const { return weight.size(2); }
-  int64_t state() const { return a.size(1); }
+struct Operands : scan2d::Operands {
+  at::Tensor dy, dx, dprojection;
 };
 
 // The layout of the kernels' arguments.
@@ -124,7 +118,7 @@ std::vector<at::Tensor> scan2d_backward(
   }
   // The kernels read one type; float32 holds both of two others.
   const auto same = [&](const at::Tensor &tensor) { return type == rows ? tensor : tensor.to(at::kFloat); };
-  Operands operands{dy, same(x), same(projection), weight, bias, a, d, dx, dprojection};
+  Operands operands{{same(x), same(projection), weight, bias, a, d}, dy, dx, dprojection};
   const at::ScalarType read = operands.x.scalar_type(), real = read == at::kDouble ? at::kDouble : at::kFloat;
   if (dy.scalar_type() != read) operands.dy = dy.to(real);
   if (read != type) operands.dx = at::empty_like(operands.x);

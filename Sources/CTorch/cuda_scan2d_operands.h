@@ -6,6 +6,16 @@
 
 namespace ctorch::cuda::scan2d {
 
+struct Operands {
+  at::Tensor x, projection, weight, bias, a, d;
+  int64_t batch() const { return x.size(0); }
+  int64_t channels() const { return x.size(1); }
+  int64_t height() const { return x.size(2); }
+  int64_t width() const { return x.size(3); }
+  int64_t rank() const { return weight.size(2); }
+  int64_t state() const { return a.size(1); }
+};
+
 // Operands on one GPU, of sizes that agree, and parameters contiguous and of the arithmetic's type. Errors begin with
 // `where`, which names the operator.
 void check(

@@ -9,21 +9,13 @@
 #include "cscan.h"
 #include "cuda_scan2d.h"
 #include "emulator.h"
+#include "operands.h"
 
 namespace {
 
-// Repeatable numbers in [-1, 1).
-struct Generator {
-  uint64_t state = 1;
-  double operator()() {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return double(state >> 33) / double(1u << 30) - 1;
-  }
-};
+using namespace operands;
 
 typedef unsigned short Bits;
-Bits rounded(int element, double v) { return element == 1 ? float_to_half(float(v)) : float_to_bfloat(float(v)); }
-double number(int element, Bits v) { return element == 1 ? half_to_float(v) : bits_to_float(unsigned(v) << 16); }
 
 // Operands as the kernels read them, what they write, and what the definition makes of the same operands.
 struct Case {
@@ -41,7 +33,7 @@ struct Case {
       to.resize(count);
       for (auto &v : to) v = make();
     };
-    const auto bits = [&] { return rounded(element, next()); };
+    const auto bits = [&] { return rounded<Bits>(element, next()); };
     fill(dy, batch * length * channels, bits);
     fill(x, batch * length * channels, bits);
     fill(projection, batch * length * 4 * row, bits);

@@ -3,42 +3,17 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "cscan.h"
 #include "cuda_scan2d.h"
 #include "emulator.h"
+#include "operands.h"
 
 namespace {
 
 using namespace ctorch::cuda;
-
-// Repeatable numbers in [-1, 1).
-struct Generator {
-  uint64_t state = 1;
-  double operator()() {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return double(state >> 33) / double(1u << 30) - 1;
-  }
-};
-
-template <class T>
-T rounded(int element, double v) {
-  if constexpr (std::is_same_v<T, unsigned short>) {
-    return element == 1 ? float_to_half(float(v)) : float_to_bfloat(float(v));
-  } else {
-    return T(v);
-  }
-}
-template <class T>
-double number(int element, T v) {
-  if constexpr (std::is_same_v<T, unsigned short>) {
-    return element == 1 ? half_to_float(v) : bits_to_float(unsigned(v) << 16);
-  } else {
-    return double(v);
-  }
-}
+using namespace operands;
 
 struct Shape {
   int element, batch, channels, height, width, state, rank;

@@ -48,16 +48,6 @@ void follow_thread_count() {}
 
 namespace ctorch::cuda {
 
-int element(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return 0;
-    case at::kHalf: return 1;
-    case at::kBFloat16: return 2;
-    case at::kDouble: return 3;
-    default: TORCH_CHECK(false, "no kernel takes ", type);
-  }
-}
-
 ccuda_kernel kernel(
     const at::Tensor &, const char *program, const char *entry, const Macros &macros, int64_t shared_bytes) {
   TORCH_CHECK(
