@@ -3,7 +3,6 @@ import ArgumentParser
 import Data
 import Foundation
 import Layers
-import Torch
 import Training
 
 struct TrainCommand: AsyncParsableCommand {
@@ -119,8 +118,6 @@ struct TrainCommand: AsyncParsableCommand {
     }
     let stop = StopSignal()
     let device = try engine.start(recipe: recipe.threads)
-    // Every batch has the same shapes.
-    if device != .cpu { CUDA.searchConvolutions(true) }
     let data = try recipe.makeData()
     let checkpoint = try existing.map { try Checkpoint(contentsOf: $0.last) }
     // Before the folder is made, so that weights that do not fit leave nothing behind.
