@@ -107,7 +107,7 @@ bool run_one_state(const Operands &o) {
   macros.set("ELEMENT", element(type)).set("RANK", o.rank()).set("ITEMS", plan->plane.items).set("WARPS", plan->warps);
   macros.set("RINGS", plan->rings).set("BUFFERS", plan->buffers).set("WRAP", plan->wrap);
   macros.set("OUTPUT", o.y.scalar_type() == type).set("BLOCKS", plan->blocks);
-  macros.set("ORDER", plan->plane.order).set("PRODUCTS", plan->products).set("PREFETCH", plan->prefetch);
+  macros.set("ORDER", plan->plane.order).set("STAGED", plan->staged).set("PREFETCH", plan->prefetch);
   const ccuda_kernel kernel = cuda::kernel(o.x, "ss2d_forward", "ss2d_forward", macros, plan->bytes);
   launch(
       o.x, kernel, {uint32_t(plan->grid)}, {uint32_t(32 * plan->warps * plan->rings)}, plan->bytes, arguments);

@@ -55,18 +55,23 @@ inline Plane lay_out(int height, int width, int items) {
   return best;
 }
 
-// Bytes of shared memory of one ring.
-inline int64_t ring_bytes(int height, int pitch, int rank, int warps, int buffers) {
-  return int64_t(2 + buffers) * height * pitch * 16 + buffers * (32 * rank + 96) * 4 + warps * 32;
-}
-
 struct Rings {
   Plane plane;
   int warps = 1, rings = 1, buffers = 1, blocks = 1;  // of a ring, of a block, of a ring, of a multiprocessor
-  int products = 0, prefetch = 1, chunks = 0;
-  bool wrap = false;
+  int chunks = 0;
+  bool wrap = false, staged = false, prefetch = false;
   int64_t bytes = 0, grid = 0;
 };
+
+// 16 bytes of a pixel's projection in one direction: the time step's rank, B and C.
+inline int row_steps(int64_t rank) { return int((rank + 9) / 8); }
+
+// Bytes of shared memory of a block.
+inline int64_t block_bytes(const Rings &r, int64_t height, int64_t rank) {
+  const int64_t planes = (2 + r.buffers) * height * r.plane.pitch * 16, parameters = r.buffers * (32 * rank + 96) * 4;
+  const int64_t stage = r.staged ? r.plane.items * row_steps(rank) * 128 : 0;
+  return r.rings * (planes + parameters + r.warps * (32 + stage)) + 64 * r.chunks;
+}
 
 // None if the plane does not fit shared memory. Sizes are arguments of the kernel, not macros: the few counts below
 // are all that is compiled, whatever sizes a process meets.
@@ -87,19 +92,25 @@ inline std::optional<Rings> rings(
   if (r.wrap) r.plane.items = 8;
   r.plane = lay_out(int(height), int(width), r.plane.items);
   r.chunks = int((height * width + 8 * r.plane.items - 1) / (8 * r.plane.items));
-  r.prefetch = r.plane.items * ((rank + 9) / 8) <= 36;
+  // Small planes' rows are many tiles' at the same time, which share them in the first-level cache, and long rows take long
+  // to copy.
+  const int steps = row_steps(rank);
+  r.staged = !small && steps <= 2;
+  r.prefetch = !r.staged && r.plane.items * steps <= 28;
   const auto fits = [&](int warps, int rings, int buffers, int blocks) {
     r.warps = warps, r.rings = rings, r.buffers = buffers, r.blocks = blocks;
-    r.bytes = rings * ring_bytes(int(height), r.plane.pitch, int(rank), warps, buffers);
+    r.bytes = block_bytes(r, height, rank);
     // A multiprocessor has 1 KB more than a block may take, and keeps 1 KB for each block.
     return blocks * (r.bytes + 1024) <= most_bytes + 1024;
   };
   if (small) {
     if (!fits(1, 4, 1, 4) && !fits(1, 4, 1, 1) && !fits(1, 1, 1, 1)) return std::nullopt;
   } else {
-    r.products = 2;
     const int half = std::min(r.chunks, 6), whole = std::min(r.chunks, 12);
-    if (!fits(half, 1, 2, 2) && !fits(whole, 1, 2, 1) && !fits(whole, 1, 1, 1)) return std::nullopt;
+    if (!fits(half, 1, 2, 2) && !fits(whole, 1, 2, 1) && !fits(whole, 1, 1, 1)) {
+      r.staged = false;
+      if (!fits(whole, 1, 1, 1)) return std::nullopt;
+    }
   }
   const int64_t needed = (tiles + r.rings - 1) / r.rings;
   r.grid = r.buffers == 2 ? std::min<int64_t>(needed, int64_t(multiprocessors) * r.blocks) : needed;

@@ -30,7 +30,7 @@ inline int64_t together(
 }
 
 inline int64_t backward_bytes(int height, int pitch, int rank, int warps, int rings) {
-  const int steps = (rank + 9) / 8, warp_bytes = 2 * (96 + (8 * steps + 2) * 32);
+  const int steps = row_steps(rank), warp_bytes = 2 * (96 + (8 * steps + 2) * 32);
   return int64_t(rings) * height * pitch * 64 + (32 * rank + 96) * 4 + warps * rings * warp_bytes;
 }
 
@@ -45,7 +45,7 @@ inline std::optional<Backward> backward(
   const int least = int(std::max<int64_t>(7, (length + 127) / 128));
   const auto divides = [&](int items) { return height % items == 0 && width % items == 0; };
   // Long rows take registers from items.
-  const int64_t steps = (rank + 9) / 8;
+  const int64_t steps = row_steps(rank);
   int items = steps >= 3 ? least : std::max(least, 12);
   while (items <= 28 && !divides(items)) items++;
   for (int i = 11; items > 28 && i >= least; i--)

@@ -278,6 +278,27 @@ inline void copy_async_16(void *to, const void *from, bool present) {
   if (present) std::memcpy(to, from, 16);
   else std::memset(to, 0, 16);
 }
+inline unsigned shared_address(const void *pointer) {
+  return unsigned((const char *)pointer - emulator::machine.shared.data());
+}
+inline unsigned load_shared(unsigned address) {
+  unsigned value;
+  std::memcpy(&value, emulator::machine.shared.data() + address, 4);
+  return value;
+}
+inline float2 load_shared_2(unsigned address) {
+  float2 value;
+  std::memcpy(&value, emulator::machine.shared.data() + address, 8);
+  return value;
+}
+inline void store_shared_2(unsigned address, float2 value) {
+  std::memcpy(emulator::machine.shared.data() + address, &value, 8);
+}
+// Lane 8 i + g has the address of row g of tile i.
+template <int COUNT> inline void load_tiles(unsigned (&tiles)[COUNT], unsigned address) {
+  for (int i = 0; i < COUNT; i++)
+    tiles[i] = load_shared(emulator::exchange(address, 8 * i + emulator::lane() / 4) + 4 * (emulator::lane() % 4));
+}
 inline void copy_async_commit() {}
 template <int PENDING> inline void copy_async_wait() {}
 

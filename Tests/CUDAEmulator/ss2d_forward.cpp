@@ -102,7 +102,7 @@ Arguments arguments(const Case<Element, Real> &c, void *y) {
 }
 
 // The kernel of one state with the macros of its namespace; y in float.
-template <class Arguments, int Items, int Warps, int Rings, int Buffers, class Kernel>
+template <class Arguments, int Items, int Warps, int Rings, int Buffers, bool Staged, class Kernel>
 double run_one_state(const Shape &s, Kernel kernel) {
   const Case<unsigned short, float> c(s);
   std::vector<float> y(c.x.size(), NAN);
@@ -114,7 +114,10 @@ double run_one_state(const Shape &s, Kernel kernel) {
   g.x_image = g.y_image = c.x_strides[0], g.x_pixel = g.y_pixel = s.channels;
   g.projection_image = c.projection_strides[0];
   const unsigned blocks = unsigned(g.tiles + Rings - 1) / Rings;
-  const auto bytes = size_t(Rings * scan2d::ring_bytes(s.height, g.pitch, s.rank, Warps, Buffers));
+  scan2d::Rings layout;
+  layout.plane = plane, layout.warps = Warps, layout.rings = Rings, layout.buffers = Buffers;
+  layout.staged = Staged, layout.chunks = g.chunks;
+  const auto bytes = size_t(scan2d::block_bytes(layout, s.height, s.rank));
   emulator::emulate(
       {Buffers == 2 ? (blocks + 1) / 2 : blocks}, {32u * Warps * Rings}, bytes, [&] { kernel(g); });
   return c.error(y);
@@ -147,8 +150,8 @@ double run_general(const Shape &s, Totals totals, Carries carries, Sums sums) {
 
 #define OUTPUT 0
 #define BLOCKS 1
-#define PRODUCTS 1
-#define PREFETCH 1
+#define PREFETCH 0
+#define STAGED 1
 
 #define RANK 6
 #define ITEMS 7
@@ -172,21 +175,32 @@ namespace ring_bfloat {
 #undef RINGS
 #undef BUFFERS
 #undef WRAP
-#define RANK 20
+#define RANK 12
 #define ITEMS 5
+#define WARPS 2
+#define RINGS 1
+#define BUFFERS 1
+#define WRAP 1
+namespace ring_odd {
+#include "ss2d_forward.cu"
+}
+#undef RANK
+#undef WARPS
+#undef RINGS
+#define RANK 20
 #define WARPS 1
 #undef ORDER
 #define ORDER 2
 #define RINGS 2
-#define BUFFERS 1
-#define WRAP 1
-#undef PREFETCH
-#define PREFETCH 0
+#undef STAGED
+#define STAGED 0
 namespace rings_bfloat {
 #include "ss2d_forward.cu"
 }
 #undef ELEMENT
 #define ELEMENT 1
+#undef PREFETCH
+#define PREFETCH 1
 namespace rings_half {
 #include "ss2d_forward.cu"
 }
@@ -242,11 +256,15 @@ extern "C" double emulate_ss2d_forward(
     return std::max(error, run());
   };
   if (one_state && rank == 6 && height % 7 == 0 && width % 7 == 0 && height * width > 2 * 56) {
-    return twice([&] { return element == 1 ? ONE_STATE(ring_half, 7, 3, 1, 2) : ONE_STATE(ring_bfloat, 7, 3, 1, 2); });
+    return twice([&] {
+      return element == 1 ? ONE_STATE(ring_half, 7, 3, 1, 2, true) : ONE_STATE(ring_bfloat, 7, 3, 1, 2, true);
+    });
   }
+  if (one_state && rank == 12 && element == 2) return twice([&] { return ONE_STATE(ring_odd, 5, 2, 1, 1, true); });
   if (one_state && rank == 20) {
     return twice([&] {
-      return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1) : ONE_STATE(rings_bfloat, 5, 1, 2, 1);
+      return element == 1 ? ONE_STATE(rings_half, 5, 1, 2, 1, false)
+                          : ONE_STATE(rings_bfloat, 5, 1, 2, 1, false);
     });
   }
   if (rank == 6 && state == 1) {

@@ -49,6 +49,7 @@ struct EmulatedKernelTests {
     arguments: [
       Scan(channels: 8, height: 14, width: 14, rank: 6), Scan(channels: 16, height: 7, width: 7, rank: 6),
       Scan(channels: 8, height: 14, width: 14, rank: 20, elements: KernelElement.half),
+      Scan(channels: 16, height: 9, width: 13, rank: 12, elements: [.bfloat16]),
       Scan(channels: 5, height: 3, width: 9, rank: 6, channelsLast: false),
       Scan(
         channels: 12, height: 1, width: 1, states: 3, rank: 19, channelsLast: false,

@@ -115,6 +115,19 @@ DEVICE unsigned transpose_8x8(unsigned bits) {
   return result;
 }
 
+// 1, 2 or 4 8x8 tiles of 16-bit numbers from shared memory: lane 8 i + g has the address of row g of tile i, and gets of each
+// tile columns 2q and 2q + 1 of row lane / 4.
+DEVICE void load_tiles(unsigned (&tiles)[1], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(tiles[0]) : "r"(address));
+}
+DEVICE void load_tiles(unsigned (&tiles)[2], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];" : "=r"(tiles[0]), "=r"(tiles[1]) : "r"(address));
+}
+DEVICE void load_tiles(unsigned (&tiles)[4], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(tiles[0]), "=r"(tiles[1]), "=r"(tiles[2]), "=r"(tiles[3]) : "r"(address));
+}
+
 // Copies of 16 or 8 bytes from global to shared memory that go on while the block computes.
 DEVICE void copy_async_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
@@ -124,6 +137,23 @@ DEVICE void copy_async_16(void *to, const void *from, bool present) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from),
                "r"(present ? 16 : 0) : "memory");
 }
+// Shared memory by 32-bit addresses: what is added to them costs one instruction, where pointers cost two or three. As
+// volatile assembly they keep their order among themselves and to barriers.
+DEVICE unsigned shared_address(const void *pointer) { return (unsigned)__cvta_generic_to_shared(pointer); }
+DEVICE unsigned load_shared(unsigned address) {
+  unsigned value;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(address));
+  return value;
+}
+DEVICE float2 load_shared_2(unsigned address) {
+  float2 value;
+  asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(value.x), "=f"(value.y) : "r"(address));
+  return value;
+}
+DEVICE void store_shared_2(unsigned address, float2 value) {
+  asm volatile("st.shared.v2.f32 [%0], {%1, %2};" ::"r"(address), "f"(value.x), "f"(value.y));
+}
+
 DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int PENDING>
 DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }

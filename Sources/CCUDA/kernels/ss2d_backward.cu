@@ -16,7 +16,8 @@
 
 constexpr int pairs = (ITEMS + 1) / 2;
 constexpr unsigned ones = ELEMENT == 1 ? 0x3c003c00u : 0x3f803f80u;
-constexpr bool keeps_words = steps == 1;  // else they are read again on the way back
+constexpr bool keeps_words = steps == 1;  // else they are read again on the way back, and
+constexpr bool early = !keeps_words;      // registers are left to load the maps before they are needed
 
 struct Arguments {
   const element *dy, *x, *projection;
@@ -257,6 +258,23 @@ struct Maps {
   char *x, *dy, *dx;
 };
 
+// The same as addresses: of x, and from there to dy and, at twice the distance, dx.
+struct Addresses {
+  unsigned x, to_dy, to_dx;
+  DEVICE explicit Addresses(const Maps &maps) : x(shared_address(maps.x)) {
+    to_dy = shared_address(maps.dy) - x;
+    to_dx = shared_address(maps.dx) - 2 * x;
+  }
+};
+
+// Operands of the tensor core that make numbers of elements, exactly: those of a row of 8, or B or C for every channel.
+struct Numbers {
+  unsigned same, b, c;
+  DEVICE explicit Numbers(const Lane &n)
+      : same(n.group == 2 * n.q ? ones & 0xffffu : n.group == 2 * n.q + 1 ? ones & 0xffff0000u : 0u),
+        b(n.q == gate_lane() ? ones & 0xffffu : 0u), c(n.q == gate_lane() ? ones & 0xffff0000u : 0u) {}
+};
+
 // One turn of one tile for one warp.
 struct Turn {
   const Arguments &g;
@@ -266,7 +284,6 @@ struct Turn {
   const Line line;
   const char *rows;  // the direction's, of the image
   unsigned words[keeps_words ? ITEMS : 1][steps];
-  unsigned gates[keeps_words ? 1 : ITEMS];
   unsigned step_pairs[ITEMS];   // log2-softplus of both channels
   unsigned state_pairs[ITEMS];  // what is left of the state before, if the line starts with 0
   float a[2], exponents[2];  // of what the line has kept up to an item
@@ -276,20 +293,13 @@ struct Turn {
         rows((const char *)(g.projection + image * g.projection_image + k.index() * row_size)) {}
 
   DEVICE Walk source() const { return Walk(k, line, p.width, 8 * row_size, 0); }
-  DEVICE Walk inner() const { return Walk(k, line, g.pitch, 16, 4 * n.q); }
+  DEVICE Walk inner(const Addresses &maps) const { return Walk(k, line, g.pitch, 16, (int)maps.x + 4 * n.q); }
   // A line outside the plane walks along its first positions, where WRAP 0 promises that a line fits.
 #if WRAP
   DEVICE int inside(int j, int at, int other = 0) const { return line.has(j) ? at : other; }
 #else
   DEVICE int inside(int, int at, int = 0) const { return at; }
 #endif
-  DEVICE unsigned share_gate(unsigned word) const {
-    return __shfl_sync(~0u, word, (n.number & ~3) | gate_lane());
-  }
-  DEVICE unsigned gate(int j) const {
-    if constexpr (keeps_words) return share_gate(words[j][gate_step()]);
-    else return gates[j];
-  }
   DEVICE void fetch(unsigned (&to)[steps], int j, int at) const { fetch_row(to, rows, (unsigned)inside(j, at), n.q); }
 
   DEVICE void fetch_pair(unsigned (&to)[2][steps], Walk &source, int m) const {
@@ -304,12 +314,14 @@ struct Turn {
   }
 
   DEVICE LineSummary summarize(const Parameters &parameters, const Maps &maps) {
+    const Numbers numbers(n);
     unsigned high[steps], low[steps];
-    float bias[2];
+    float bias[4];  // twice, as the product of two items takes it
 #pragma unroll
     for (int i = 0; i < 2; i++) {
       bias[i] = parameters.bias[k.index()][2 * n.q + i] * log2_e;
-      if (!WRAP && !line.has(0)) bias[i] = -1e30f;  // steps of 0
+      bias[i + 2] = *(const volatile float *)&parameters.bias[k.index()][2 * n.q + i] * log2_e;
+      if (!WRAP && !line.has(0)) bias[i] = bias[i + 2] = -1e30f;  // steps of 0
       a[i] = parameters.a[k.index()][2 * n.q + i];
     }
 #pragma unroll
@@ -322,14 +334,14 @@ struct Turn {
       const float2 rounded = unpack(high[s]);
       low[s] = pack(w.x - rounded.x, w.y - rounded.y);
     }
-    Walk source = this->source(), inner = this->inner();
+    const Addresses addresses(maps);
+    Walk source = this->source(), inner = this->inner(addresses);
     if constexpr (keeps_words) {
 #pragma unroll
       for (int j = 0; j < ITEMS; j++) fetch(words[j], j, source.next());
     }
     LineSummary all{{1.f, 1.f}, {0.f, 0.f}, {0.f, 0.f}};
     exponents[0] = exponents[1] = 0.f;
-    const float start[4] = {bias[0], bias[1], bias[0], bias[1]};
     unsigned ahead[2][steps];
     if constexpr (!keeps_words) fetch_pair(ahead, source, 0);
 #pragma unroll
@@ -343,37 +355,41 @@ struct Turn {
       }
       if constexpr (!keeps_words) {
         if (m + 1 < pairs) fetch_pair(ahead, source, m + 1);
-        gates[j0] = share_gate(pair[0][gate_step()]);
-        if (j1 != j0) gates[j1] = share_gate(pair[1][gate_step()]);
       }
-      float z[4];
+      int at[2];
+#pragma unroll
+      for (int j = j0; j <= j1; j++) at[j - j0] = inside(j, inner.next(), (int)addresses.x + 4 * n.q);
+      if (j1 == j0) at[1] = at[0];
+      float u[4], v[4], b[4], c[4], z[4];
+      multiply_16x8x8(u, load_shared(at[0]), load_shared(at[1]), numbers.same, 0.f, 0.f);
+      multiply_16x8x8(v, load_shared(at[0] + addresses.to_dy), load_shared(at[1] + addresses.to_dy), numbers.same, 0.f, 0.f);
+      multiply_16x8x8(b, pair[0][gate_step()], pair[1][gate_step()], numbers.b, 0.f, 0.f);
+      multiply_16x8x8(c, pair[0][gate_step()], pair[1][gate_step()], numbers.c, 0.f, 0.f);
 #pragma unroll
       for (int s = 0; s < steps; s++) {
-        if (s == 0) multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], start);
+        if (s == 0) multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], bias);
         else multiply_16x8x8(z, pair[0][s], pair[1][s], high[s], z);
         multiply_16x8x8(z, pair[0][s], pair[1][s], low[s], z);
       }
 #pragma unroll
       for (int j = j0; j <= j1; j++) {
-        const int at = inside(j, inner.next(), 4 * n.q);
-        const float2 u = unpack(*(const unsigned *)(maps.x + at)), v = unpack(*(const unsigned *)(maps.dy + at));
-        const float2 bc = unpack(gate(j));
-        float s[2] = {softplus(z[2 * (j - j0)]), softplus(z[2 * (j - j0) + 1])};
+        const int of = 2 * (j - j0);
+        float s[2] = {softplus(z[of]), softplus(z[of + 1])};
         if (WRAP && !line.has(j)) s[0] = s[1] = 0.f;
-        const float c = WRAP && !line.has(j) ? 0.f : bc.y;
+        const float gate = WRAP && !line.has(j) ? 0.f : c[of];
         // What follows sees the step as it is kept.
         step_pairs[j] = pack(s[0], s[1]);
         const float2 kept_step = unpack(step_pairs[j]);
-        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {kept_step.x, kept_step.y};
+        const float ss[2] = {kept_step.x, kept_step.y};
         float left[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
           const float exponent = a[i] * ss[i], decay = fast_exp2(exponent);
           exponents[i] += exponent;
           left[i] = decay * all.state[i];
-          all.state[i] = fmaf(ss[i], bc.x * us[i], left[i]);
+          all.state[i] = fmaf(ss[i], b[of] * u[of + i], left[i]);
           all.kept[i] *= decay;
-          all.gradient[i] = fmaf(all.kept[i], c * vs[i], all.gradient[i]);
+          all.gradient[i] = fmaf(all.kept[i], gate * v[of + i], all.gradient[i]);
         }
         state_pairs[j] = pack(left[0], left[1]);
       }
@@ -385,7 +401,9 @@ struct Turn {
   // Writes the lane's share of the rows' gradient and the warp's sums over positions.
   DEVICE void differentiate(
       const Parameters &parameters, const Maps &maps, Ends ends, uint2 *to_rows, Sums &totals) {
-    Walk inner = this->inner(), source = this->source();
+    const Numbers numbers(n);
+    const Addresses addresses(maps);
+    Walk inner = this->inner(addresses), source = this->source();
     inner.pass();
     if constexpr (!keeps_words) source.pass();
     unsigned weights[steps];  // column c of product s is element 2 word_of(c / 2, s) + c % 2 of the row
@@ -402,10 +420,24 @@ struct Turn {
     float bias_sum[2] = {0.f, 0.f}, a_sum[2] = {0.f, 0.f};
     unsigned ahead[2][steps];
     if constexpr (!keeps_words) fetch_pair_back(ahead, source, pairs - 1);
+    int places[2];
+    unsigned inputs[2], outputs[2];
+    const auto load_pair = [&](int m) {
+      const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
+#pragma unroll
+      for (int j = j1; j >= j0; j--) {
+        places[j - j0] = inside(j, inner.previous(), (int)addresses.x + 4 * n.q);
+        inputs[j - j0] = load_shared(places[j - j0]);
+        outputs[j - j0] = load_shared(places[j - j0] + addresses.to_dy);
+      }
+      if (j1 == j0) inputs[1] = inputs[0], outputs[1] = outputs[0];
+    };
+    // A pair's maps come before the pair behind it writes dx: the compiler cannot know that they differ.
+    if (early) load_pair(pairs - 1);
 #pragma unroll
     for (int m = pairs - 1; m >= 0; m--) {
       const int j0 = 2 * m, j1 = 2 * m + 1 < ITEMS ? 2 * m + 1 : 2 * m;
-      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0};
+      unsigned pair[2][steps], dz[2] = {0, 0}, db[2] = {0, 0}, dc[2] = {0, 0}, input[2], output[2];
 #pragma unroll
       for (int s = 0; s < steps; s++) {
         pair[0][s] = keeps_words ? words[keeps_words ? j0 : 0][s] : ahead[0][s];
@@ -414,24 +446,35 @@ struct Turn {
       if constexpr (!keeps_words) {
         if (m > 0) fetch_pair_back(ahead, source, m - 1);
       }
+      if (!early) load_pair(m);
+      const int at[2] = {places[0], places[1]};
+      input[0] = inputs[0], input[1] = inputs[1], output[0] = outputs[0], output[1] = outputs[1];
+      float2 sums[2];
+      if (early) {
+#pragma unroll
+        for (int j = j1; j >= j0; j--) sums[j - j0] = load_shared_2(2 * at[j - j0] + addresses.to_dx);
+        if (m > 0) load_pair(m - 1);
+      }
+      float u[4], v[4], b[4], c[4];
+      multiply_16x8x8(u, input[0], input[1], numbers.same, 0.f, 0.f);
+      multiply_16x8x8(v, output[0], output[1], numbers.same, 0.f, 0.f);
+      multiply_16x8x8(b, pair[0][gate_step()], pair[1][gate_step()], numbers.b, 0.f, 0.f);
+      multiply_16x8x8(c, pair[0][gate_step()], pair[1][gate_step()], numbers.c, 0.f, 0.f);
 #pragma unroll
       for (int j = j1; j >= j0; j--) {
-        const int at = inside(j, inner.previous(), 4 * n.q);
-        const unsigned input = *(const unsigned *)(maps.x + at), output = *(const unsigned *)(maps.dy + at);
-        const float2 u = unpack(input), v = unpack(output);
-        const float2 bc = unpack(gate(j)), s = unpack(step_pairs[j]);
-        const float2 q = unpack(state_pairs[j]);
-        const float b = bc.x, c = WRAP && !line.has(j) ? 0.f : bc.y;
-        const float us[2] = {u.x, u.y}, vs[2] = {v.x, v.y}, ss[2] = {s.x, s.y}, locals[2] = {q.x, q.y};
+        const int of = 2 * (j - j0);
+        const float2 s = unpack(step_pairs[j]), q = unpack(state_pairs[j]);
+        const float gate = WRAP && !line.has(j) ? 0.f : c[of];
+        const float ss[2] = {s.x, s.y}, locals[2] = {q.x, q.y};
         float raw[2], scaled[2], state[2];
 #pragma unroll
         for (int i = 0; i < 2; i++) {
           const float exponent = a[i] * ss[i];
           const float left = fmaf(fast_exp2(exponents[i]), ends.state[i], locals[i]);
           exponents[i] -= exponent;
-          const float bu = b * us[i];
+          const float bu = b[of] * u[of + i];
           state[i] = fmaf(ss[i], bu, left);
-          const float gradient = fmaf(c, vs[i], ends.gradient[i]);
+          const float gradient = fmaf(gate, v[of + i], ends.gradient[i]);
           ends.gradient[i] = fast_exp2(exponent) * gradient;
           scaled[i] = gradient * ss[i];
           // The slope of softplus is 1 - 2^-step.
@@ -440,12 +483,12 @@ struct Turn {
           if (steps % 2 == 0) bias_sum[i] += raw[i];
         }
         dz[j - j0] = pack(raw[0], raw[1]);
-        db[j - j0] = multiply_pairs(pack(scaled[0], scaled[1]), input);
-        dc[j - j0] = multiply_pairs(pack(state[0], state[1]), output);
+        db[j - j0] = multiply_pairs(pack(scaled[0], scaled[1]), input[j - j0]);
+        dc[j - j0] = multiply_pairs(pack(state[0], state[1]), output[j - j0]);
         if (line.has(j)) {
-          float2 *const to = (float2 *)(maps.dx + 2 * at);
-          const float2 sum = *to;
-          *to = make_float2(fmaf(scaled[0], b, sum.x), fmaf(scaled[1], b, sum.y));
+          const unsigned to = 2 * at[j - j0] + addresses.to_dx;
+          const float2 sum = early ? sums[j - j0] : load_shared_2(to);
+          store_shared_2(to, make_float2(fmaf(scaled[0], b[of], sum.x), fmaf(scaled[1], b[of], sum.y)));
         }
       }
       const unsigned turned0 = transpose_8x8(dz[0]), turned1 = transpose_8x8(dz[1]);

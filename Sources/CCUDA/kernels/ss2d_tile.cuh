@@ -5,10 +5,17 @@ constexpr int row_size = (RANK + 2 + 7) / 8 * 8;  // elements of a pixel and dir
 constexpr int steps = row_size / 8;
 constexpr float log2_e = 1.4426950408889634f, ln_2 = 0.6931471805599453f;
 
-// Four lanes share a row of 4 steps words, each with the widest loads that fit. Word `word_of(q, s)` is the operand
-// of lane q in product s; the sum over words does not mind their order.
+// Four lanes share a row of 4 steps words. Word `word_of(q, s)` is the operand of lane q in product s; the sum over words does
+// not mind their order. A lane takes its words with the widest loads that fit, or, with STAGED, 16 bytes of a row
+// a product, by tiles.
+#ifdef STAGED
+constexpr bool by_tiles = STAGED;
+#else
+constexpr bool by_tiles = false;
+#endif
 constexpr int fours = steps / 4 * 4;
 DEVICE constexpr int word_of(int q, int s) {
+  if (by_tiles) return s * 4 + q;
   return s < fours ? s / 4 * 16 + q * 4 + s % 4 : steps % 4 >= 2 && s < fours + 2 ? fours * 4 + q * 2 + s - fours
                                                                                  : (steps - 1) * 4 + q;
 }
