@@ -92,11 +92,11 @@ inline std::optional<Rings> rings(
   if (r.wrap) r.plane.items = 8;
   r.plane = lay_out(int(height), int(width), r.plane.items);
   r.chunks = int((height * width + 8 * r.plane.items - 1) / (8 * r.plane.items));
-  // Small planes' rows are many tiles' at the same time, which share them in the first-level cache, and long rows take long
-  // to copy.
+  // Many tiles of small planes read the same rows at the same time, from the first-level cache. More words than 21 ahead of
+  // time spill registers.
   const int steps = row_steps(rank);
   r.staged = !small && steps <= 2;
-  r.prefetch = !r.staged && r.plane.items * steps <= 28;
+  r.prefetch = !r.staged && r.plane.items * steps <= 21;
   const auto fits = [&](int warps, int rings, int buffers, int blocks) {
     r.warps = warps, r.rings = rings, r.buffers = buffers, r.blocks = blocks;
     r.bytes = block_bytes(r, height, rank);

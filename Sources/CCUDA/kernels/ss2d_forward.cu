@@ -170,8 +170,8 @@ DEVICE void fetch(
 constexpr int stage_bytes = ITEMS * steps * 128;
 constexpr int fourths = (ITEMS + 3) / 4;
 
-// Each fourth item of a line, from item number / 8 on, as offsets into an image's projection: the rows that a lane brings
-// for the warp. In place of an item that the line lacks, any pixel.
+// Each fourth item of a line, from item number / 8 on, as bytes into an image's projection: the rows that a lane brings for
+// the warp. In place of an item that the line lacks, any pixel.
 struct Share {
 #if WRAP
   const Arguments &g;
@@ -183,12 +183,12 @@ struct Share {
     const int forward = position + 4 * i < g.length ? position + 4 * i : 0;
     const int place = k.reverse ? g.length - 1 - forward : forward;
     const int outer = quotient(place, k.column ? g.per_height : g.per_width);
-    return (k.column ? (place - outer * g.height) * g.width + outer : place) * 4 * row_size;
+    return (k.column ? (place - outer * g.height) * g.width + outer : place) * 8 * row_size;
   }
 #else
   int at, step;
   DEVICE Share(const Arguments &g, Direction k, const Line &line, int inside, int number) {
-    const Walk walk(g, k, line, inside, g.width, 4 * row_size);
+    const Walk walk(g, k, line, inside, g.width, 8 * row_size);
     at = walk.at + (number >> 3) * walk.step;
     step = 4 * walk.step;
   }
@@ -199,12 +199,13 @@ struct Share {
 DEVICE void stage(
     char *to, const Arguments &g, const Lane &n, const element *projection, Direction k, const Line &line, int inside) {
   const Share share(g, k, line, inside, n.number);
+  const char *const rows = (const char *)(projection + k.index() * row_size);
 #pragma unroll
   for (int i = 0; i < fourths; i++) {
     if (ITEMS % 4 == 0 || i + 1 < fourths || n.number < ITEMS % 4 * 8) {
-      const element *row = projection + k.index() * row_size + (long long)share.item(i);
+      const char *const row = rows + share.item(i);
 #pragma unroll
-      for (int s = 0; s < steps; s++) copy_async_16(to + (s * ITEMS + i * 4) * 128 + n.number * 16, row + s * 8);
+      for (int s = 0; s < steps; s++) copy_async_16(to + (s * ITEMS + i * 4) * 128 + n.number * 16, row + s * 16);
     }
   }
   copy_async_commit();
