@@ -1,6 +1,8 @@
 // Runs the text of a CUDA kernel on the processor, one block after the other, every thread of a block as a fiber, so that
 // kernels are compared with definitions on machines without a GPU. What it shows: indices, barriers that not all threads
 // reach (an error), results. What it does not: memory ordering, speed. Arithmetic of special functions is exact here.
+// Built with the thread sanitizer, which sees a thread in each fiber and what orders them in barriers alone (no shuffle orders
+// memory), it finds accesses of a block's threads that nothing orders: Scripts/races.
 //
 // usage: #include "emulator.h", then inside a namespace of its own per configuration: the kernel's macros and its text;
 // then emulate({grid}, {block}, shared_bytes, [&] { kernel(arguments); });
@@ -47,14 +49,43 @@ inline int2 make_int2(int x, int y) { return {x, y}; }
 #define KERNEL inline void
 #define SHARED_MEMORY(type, name) type *const name = (type *)emulator::machine.shared.data()
 
+#if __has_feature(thread_sanitizer)
+extern "C" {
+void *__tsan_create_fiber(unsigned);
+void *__tsan_get_current_fiber(void);
+void __tsan_switch_to_fiber(void *, unsigned);
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+}
+#define EMULATOR_ONLY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define EMULATOR_ONLY
+#endif
+
 namespace emulator {
 
+// What happened before an arrival happened before what follows the wait. Each time has a place of its own, so that arrivals
+// of the next time order nothing of this one.
 struct Barrier {
   int arrived = 0, generation = 0;
+  char times[32];
+  EMULATOR_ONLY void before() {
+#if __has_feature(thread_sanitizer)
+    __tsan_release(&times[generation % 32]);
+#endif
+  }
+  EMULATOR_ONLY void after([[maybe_unused]] int time) {
+#if __has_feature(thread_sanitizer)
+    __tsan_acquire(&times[time % 32]);
+#endif
+  }
 };
 
 struct Thread {
   ucontext_t context;
+#if __has_feature(thread_sanitizer)
+  void *fiber = __tsan_create_fiber(0);
+#endif
   std::vector<char> stack;
   dim3 index;
   int number = 0;
@@ -69,6 +100,10 @@ struct Machine {
   std::vector<uint64_t> exchange;    // two slots of 32 a warp
   std::vector<char> shared;
   ucontext_t scheduler;
+#if __has_feature(thread_sanitizer)
+  void *fiber = __tsan_get_current_fiber();
+#endif
+  Barrier launch, finish;            // of a block
   int current = 0;
   int alive = 0;
   long idle = 0;                     // switches since something last moved
@@ -76,18 +111,21 @@ struct Machine {
 };
 inline thread_local Machine machine;  // tests run at once, each on a thread of its own
 
-inline void yield() {
-  Thread &thread = machine.threads[machine.current];
+EMULATOR_ONLY inline void leave(Thread &thread) {
+#if __has_feature(thread_sanitizer)
+  __tsan_switch_to_fiber(machine.fiber, 1);  // which orders nothing
+#endif
   swapcontext(&thread.context, &machine.scheduler);
 }
+EMULATOR_ONLY inline void yield() { leave(machine.threads[machine.current]); }
 
-inline void wait(Barrier &barrier, int count) {
+EMULATOR_ONLY inline void wait(Barrier &barrier, int count, bool orders = true) {
   const int generation = barrier.generation;
+  if (orders) barrier.before();
   if (++barrier.arrived == count) {
     barrier.arrived = 0;
     barrier.generation++;
     machine.idle = 0;
-    return;
   }
   while (barrier.generation == generation) {
     if (++machine.idle > 64 * (long)machine.threads.size() + 100000) {
@@ -96,46 +134,51 @@ inline void wait(Barrier &barrier, int count) {
     }
     yield();
   }
+  if (orders) barrier.after(generation);
 }
 
-inline void arrive(Barrier &barrier, int count) {
+EMULATOR_ONLY inline void arrive(Barrier &barrier, int count) {
+  barrier.before();
   if (++barrier.arrived < count) return;
   barrier.arrived = 0;
   barrier.generation++;
   machine.idle = 0;
 }
 
-inline int lane() { return machine.current % 32; }
-inline int lanes() {  // of this warp
+EMULATOR_ONLY inline int lane() { return machine.current % 32; }
+EMULATOR_ONLY inline int lanes() {  // of this warp
   const int first = machine.current / 32 * 32, all = (int)machine.threads.size();
   return all - first < 32 ? all - first : 32;
 }
-inline void warp_wait() { wait(machine.warps[machine.current / 32], lanes()); }
+EMULATOR_ONLY inline void warp_wait(bool orders = true) { wait(machine.warps[machine.current / 32], lanes(), orders); }
 
 // Every lane gives a value and reads that of another.
 template <class T>
-inline T exchange(T value, int from) {
+EMULATOR_ONLY inline T exchange(T value, int from) {
   static_assert(sizeof(T) <= 8, "at most 8 bytes");
   uint64_t *slots = &machine.exchange[machine.current / 32 * 32];
-  warp_wait();
+  warp_wait(false);
   slots[lane()] = 0;
-  std::memcpy(&slots[lane()], &value, sizeof(T));
-  warp_wait();
+  __builtin_memcpy(&slots[lane()], &value, sizeof(T));
+  warp_wait(false);
   T result;
-  std::memcpy(&result, &slots[from], sizeof(T));
-  warp_wait();
+  __builtin_memcpy(&result, &slots[from], sizeof(T));
+  warp_wait(false);
   return result;
 }
 
-inline void entry() {
+EMULATOR_ONLY inline void entry() {
+  machine.launch.after(0);
+  Thread &self = machine.threads[machine.current];
   machine.body();
-  machine.threads[machine.current].done = true;
+  self.done = true;
   machine.alive--;
   machine.idle = 0;
-  while (true) yield();
+  machine.finish.before();
+  while (true) leave(self);
 }
 
-inline void run_block() {
+EMULATOR_ONLY inline void run_block() {
   Machine &m = machine;
   const int count = (int)(m.block.x * m.block.y * m.block.z);
   if ((int)m.threads.size() != count) m.threads = std::vector<Thread>(count);
@@ -156,13 +199,19 @@ inline void run_block() {
     t.context.uc_link = nullptr;
     makecontext(&t.context, entry, 0);
   }
+  m.launch.before();
   while (m.alive > 0) {
     for (int i = 0; i < count; i++) {
       if (m.threads[i].done) continue;
       m.current = i;
-      swapcontext(&m.scheduler, &m.threads[i].context);
+      Thread &t = m.threads[i];
+#if __has_feature(thread_sanitizer)
+      __tsan_switch_to_fiber(t.fiber, 1);
+#endif
+      swapcontext(&m.scheduler, &t.context);
     }
   }
+  m.finish.after(0);
 }
 
 // Runs `body`, the call of a kernel, for every thread of every block. Shared memory starts as NaN in every block.
@@ -273,10 +322,13 @@ inline int unknown(int value) { return value; }
 inline float fast_exp2(float x) { return std::exp2(x); }
 inline float fast_log2(float x) { return std::log2(x); }
 inline float fast_reciprocal(float x) { return 1.f / x; }
-inline void copy_async_16(void *to, const void *from) { std::memcpy(to, from, 16); }
-inline void copy_async_16(void *to, const void *from, bool present) {
-  if (present) std::memcpy(to, from, 16);
-  else std::memset(to, 0, 16);
+// Word by word: the thread sanitizer does not see copies of 16 bytes.
+inline void copy_async_16(void *to, const void *from, bool present = true) {
+  for (int i = 0; i < 2; i++) {
+    uint64_t word = 0;
+    if (present) std::memcpy(&word, (const char *)from + 8 * i, 8);
+    ((volatile uint64_t *)to)[i] = word;
+  }
 }
 inline unsigned shared_address(const void *pointer) {
   return unsigned((const char *)pointer - emulator::machine.shared.data());

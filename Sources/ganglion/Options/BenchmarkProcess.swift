@@ -109,17 +109,21 @@ struct BenchmarkDocument: Encodable {
     let problem: String?
     let summary: BenchmarkResult.Summary?
     let parameters, multiplyAdds, peakMemoryBytes: Int?
+    let deviceMemory: GPUMemory?
+    let clockMegahertz: [Double]?
     let buildSeconds, firstCallSeconds, startUpSeconds: [Double]?
-    let latencies: [Double]?
+    let latencies, wallLatencies: [Double]?
 
     init(_ outcome: BenchmarkOutcome, keepsSamples: Bool) {
       let result = outcome.result
       (settings, problem, summary) = (outcome.settings, outcome.problem, result?.summary)
       (parameters, multiplyAdds) = (result?.parameters, result?.multiplyAdds)
-      peakMemoryBytes = result?.peakMemoryBytes
+      (peakMemoryBytes, deviceMemory) = (result?.peakMemoryBytes, result?.deviceMemory)
+      clockMegahertz = result?.clockMegahertz
       (buildSeconds, firstCallSeconds) = (result?.buildSeconds, result?.firstCallSeconds)
       startUpSeconds = result?.startUpSeconds
       latencies = keepsSamples ? result?.latencies : nil
+      wallLatencies = keepsSamples ? result?.wallLatencies : nil
     }
   }
 
