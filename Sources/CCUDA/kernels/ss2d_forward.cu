@@ -64,15 +64,17 @@ struct Line {
   }
 };
 
-// The line's positions as offsets into an array of `scale` units a pixel and `pitch` pixels a row. A line outside the
-// plane stays at its first position.
+// The line's positions as offsets into an array of `scale` units a pixel and `pitch` pixels a row. A line outside the plane
+// walks along the plane's first line, or, where lines wrap, stays at the first position.
 struct Walk {
   int at, step;
 #if WRAP
   int left, inner, jump, inside;
 #endif
   // `inside` positions are inside the plane.
-  DEVICE Walk(const Arguments &g, Direction k, const Line &line, [[maybe_unused]] int inside, int pitch, int scale, int first = 0) {
+  DEVICE Walk(
+      const Arguments &g, Direction k, const Line &line, [[maybe_unused]] int inside, int pitch, int scale,
+      int first = 0) {
     int along = (k.column ? pitch : 1) * scale, across = (k.column ? 1 : pitch) * scale;
     if (k.reverse) first += ((g.height - 1) * pitch + g.width - 1) * scale, along = -along, across = -across;
     at = first + line.outer() * across + line.place() * along;
