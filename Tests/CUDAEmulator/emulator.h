@@ -343,6 +343,9 @@ inline float2 load_shared_2(unsigned address) {
   std::memcpy(&value, emulator::machine.shared.data() + address, 8);
   return value;
 }
+inline float2 load_shared_2(unsigned address, bool needed) {
+  return needed ? load_shared_2(address) : make_float2(NAN, NAN);
+}
 inline void store_shared_2(unsigned address, float2 value) {
   std::memcpy(emulator::machine.shared.data() + address, &value, 8);
 }

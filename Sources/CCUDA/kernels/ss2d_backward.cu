@@ -453,7 +453,7 @@ struct Turn {
       if (early) {
 #pragma unroll
         for (int j = j1; j >= j0; j--)
-          if (!WRAP || line.has(j)) sums[j - j0] = load_shared_2(2 * at[j - j0] + addresses.to_dx);
+          sums[j - j0] = load_shared_2(2 * at[j - j0] + addresses.to_dx, line.has(j));
         if (m > 0) load_pair(m - 1);
       }
       float u[4], v[4], b[4], c[4];
