@@ -1,5 +1,5 @@
-// Runs emulated kernels in small sizes for Scripts/races: every kernel whose threads share memory, with rings of several
-// warps, lines that wrap, blocks of several rings and maps of several tiles.
+// Runs emulated kernels whose threads share memory in small sizes for Scripts/races: rings of several warps, lines that wrap,
+// blocks of several rings, maps of several tiles. The softmax of groups has no emulation.
 #include <cstdio>
 
 #include "cuda_emulations.h"
